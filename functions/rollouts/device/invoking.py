@@ -153,7 +153,6 @@ def try_later(
     waited = begin_wait(moment, update)._replace(
         delays=update.delays + 1,
         offline=offline,
-        seen_offline=offline and update.seen_offline,
     )
     wait = backoff.delay(moment.strategy.retry, waited.delays, moment.jitter())
     until = deadline(moment, waited)

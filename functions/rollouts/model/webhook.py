@@ -9,6 +9,7 @@ from enum import StrEnum
 FIRST_DELAY = timedelta(seconds=5)
 MAX_DELAY = timedelta(minutes=30)
 MAX_FAILING = timedelta(days=3)
+_MAX_DOUBLINGS = 20  # past MAX_DELAY; keeps the power small
 # An earlier secret signs beside its successor for this time, so that receivers can change theirs.
 SECRET_OVERLAP = timedelta(days=1)
 
@@ -83,6 +84,6 @@ def delay_after(failures: int, jitter: float, retry_after: timedelta | None) -> 
 
     `failures` is from 1. `jitter` is from 0 to 1; it shortens a delay by up to a fifth.
     """
-    doubled: timedelta = FIRST_DELAY * 2 ** min(failures - 1, 20)
+    doubled: timedelta = FIRST_DELAY * 2 ** min(failures - 1, _MAX_DOUBLINGS)
     delay: timedelta = min(doubled, MAX_DELAY) * (1 - 0.2 * jitter)
     return max(delay, min(retry_after or timedelta(), 2 * MAX_DELAY))

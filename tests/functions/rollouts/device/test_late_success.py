@@ -136,6 +136,13 @@ def test_a_device_that_begins_another_update_is_not_observed_any_more() -> None:
     assert follow(make_moment(95, ONCE), timed_out(), other).observe_at is None
 
 
+def test_a_failed_device_is_observed_again_after_as_long_as_since_its_failure() -> None:
+    update = timed_out()
+    assert update.observe_at == at(65)
+    assert follow(make_moment(64, ONCE), update, STANDING_BY) is update
+    assert follow(make_moment(70, ONCE), update, STANDING_BY).observe_at == at(80)
+
+
 def test_a_failed_device_is_observed_at_growing_intervals_until_the_deadline() -> None:
     update, observed_at = timed_out(), []
     for second in range(60, 8000):

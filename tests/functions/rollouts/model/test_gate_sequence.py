@@ -1,5 +1,6 @@
 """The sequence that the gate judges: prefixes in the order of the starts."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +62,24 @@ def test_releases_before_a_new_sequence_are_not_subtracted_from_it() -> None:
 def test_an_acknowledged_failure_that_is_tried_again_joins_the_new_sequence() -> None:
     after = begin(5).fail(1).fail(2).restart().try_again(1)
     assert prefixes(after.fail(1)) == [(1, 4)]
+
+
+@pytest.mark.parametrize("rank", [1, 4, 5])
+def test_each_device_from_before_a_new_sequence_joins_it_once(rank: int) -> None:
+    acknowledged = begin(5).fail(rank).restart().try_again(rank)
+    assert (acknowledged.carried, acknowledged.in_flight) == (5, 5)
+    counted_already = begin(5).restart().fail(rank).try_again(rank)
+    assert (counted_already.carried, counted_already.in_flight) == (5, 5)
+
+
+def test_a_device_that_started_in_a_new_sequence_does_not_join_it_again() -> None:
+    again = begin(5).restart().start().fail(6).try_again(6)
+    assert (again.carried, again.in_flight, again.devices) == (5, 6, 6)
+
+
+def test_a_failure_before_any_further_start_is_acknowledged_too() -> None:
+    after = begin(5).restart().fail(2).restart()
+    assert (prefixes(after), after.carried, after.devices) == ([], 4, 4)
 
 
 def test_an_acknowledged_failure_that_completes_late_changes_nothing() -> None:
@@ -125,4 +144,5 @@ def test_a_new_sequence_keeps_the_releases_of_devices_that_started_behind_it() -
     shown = begin(5)
     later = begin(9).release(3).release(7)
     after = later.restart(shown.mark())
+    assert later.release(6).release(9).restart(shown.mark()).devices == 5 + 4 - 3
     assert prefixes(after.fail(9)) == [(1, 8)]  # five in flight, and three of the four after them

@@ -60,6 +60,36 @@ def test_a_manifest_that_is_too_long_is_refused() -> None:
         manifest.read(signed(later="x" * room))
 
 
+def test_a_manifest_may_have_the_longest_length() -> None:
+    longest = signed(HEADER | {"kid": "k"}, later="x" * 11_951)
+    assert len(longest) == manifest.MAX_CHARACTERS
+    assert manifest.read(longest).version == "2.4.0"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("version", "2"),
+        ("version", "2" * 64),
+        ("sizeBytes", 1),
+        ("sequence", 1),
+        ("sequence", 2**53 - 1),
+        ("models", ["a"]),
+        ("minimumVersion", "0.0.0"),
+        ("expiresAt", "2099-02-28T23:59:59Z"),
+    ],
+)
+def test_a_field_may_have_the_lowest_and_the_highest_value(name: str, value: Any) -> None:
+    manifest.read(signed(**{name: value}))
+
+
+@pytest.mark.parametrize("name", ["version", "sha256", "sizeBytes", "models", "sequence"])
+def test_a_field_that_devices_need_must_be_present(name: str) -> None:
+    payload = {key: value for key, value in PAYLOAD.items() if key != name}
+    with pytest.raises(ManifestError, match=f"{name} of its payload must be"):
+        manifest.read(f"{encoded(HEADER)}.{encoded(payload)}.{SIGNATURE}")
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
@@ -82,6 +112,8 @@ def test_a_header_that_devices_refuse_is_refused(changes: dict[str, Any], why: s
         ("version", None, "a text of 1 to 64"),
         ("version", 2, "a text of 1 to 64"),
         ("version", "2\n", "a text of 1 to 64"),
+        ("version", "", "a text of 1 to 64"),
+        ("version", "2" * 65, "a text of 1 to 64"),
         ("sha256", SHA256.upper(), "64 lower-case hex digits"),
         ("sha256", f"{SHA256}\n", "64 lower-case hex digits"),
         ("sizeBytes", True, "a whole number"),

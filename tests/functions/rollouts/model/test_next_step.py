@@ -112,6 +112,15 @@ def test_the_end_without_failures_needs_nothing() -> None:
     assert "fleet retry" in step(RolloutStatus.COMPLETED, "completed", completed=2, failed=1)
 
 
+def test_a_failed_rollout_says_what_failed() -> None:
+    failed = RolloutStatus.FAILED
+    for code in ("successShare", "failureGate", "a code of a later release"):
+        told = step(failed, code, failed=1, completed=1)
+        assert "--state failed shows why; fleet retry" in told
+    assert step(failed, "target") == "Next: correct the target, and fleet create again."
+    assert "--state skipped" in step(failed, "tooLittleEvidence", skipped=1)
+
+
 def test_a_cancelled_rollout_is_continued_or_undone() -> None:
     cancelled = RolloutStatus.CANCELLED
     assert "--state cancelled" in step(cancelled, "cancelled", cancelled=1)

@@ -47,6 +47,13 @@ def test_only_one_thing_is_singular(number: int) -> None:
     assert texts.count(number, "device") == f"{number} device{'' if number == 1 else 's'}"
 
 
+@pytest.mark.parametrize(
+    ("number", "present", "past"), [(0, "are", "were"), (1, "is", "was"), (2, "are", "were")]
+)
+def test_a_verb_agrees_with_its_number(number: int, present: str, past: str) -> None:
+    assert (texts.to_be(number), texts.was(number)) == (present, past)
+
+
 @given(st.integers(0, 2**32).map(lambda second: datetime.fromtimestamp(second, _PLUS_TWO)))
 def test_a_time_is_read_back_to_the_second(time: datetime) -> None:
     text = texts.utc_time(time)
