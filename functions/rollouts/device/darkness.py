@@ -14,10 +14,8 @@ from functions.rollouts.model.device_update import DeviceUpdate
 CONFIRMATION = timedelta(minutes=2)
 
 
-def is_alive(twin: DeviceTwin | None, since: datetime | None) -> bool:
+def is_alive(twin: DeviceTwin, since: datetime | None) -> bool:
     """Return whether the device is connected, or was active after `since`."""
-    if twin is None:
-        return False
     was_active = since is not None and twin.active_at is not None and twin.active_at > since
     return twin.connected or was_active
 

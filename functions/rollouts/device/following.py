@@ -96,7 +96,7 @@ def _is_awaited(
 
 def _walk(moment: Moment, update: DeviceUpdate, reported: reports.Report) -> DeviceUpdate:
     """Record each stage that the device passed since the last observation, but not its end."""
-    lines = _new_stages(moment, update, reported)
+    lines = _new_stages(update, reported)
     known = (
         update.progress_percent if reported.progress_percent is None else reported.progress_percent
     )
@@ -118,14 +118,12 @@ def _walk(moment: Moment, update: DeviceUpdate, reported: reports.Report) -> Dev
     )
 
 
-def _new_stages(
-    moment: Moment, update: DeviceUpdate, reported: reports.Report
-) -> Sequence[HistoryEntry]:
+def _new_stages(update: DeviceUpdate, reported: reports.Report) -> Sequence[HistoryEntry]:
     lines: list[HistoryEntry] = []
     rank = update.state.rank
-    earliest = update.history[-1].at if update.history else moment.now
+    earliest = update.history[-1].at
     for stage, reported_at in reported.stages:
-        if rank < stage.rank < DeviceState.SOAKING.rank:
+        if stage.in_flight and stage.rank > rank:
             rank = stage.rank
             earliest = max(reported_at, earliest)
             message = f"The device reported {stage.value}."

@@ -7,7 +7,6 @@ A claim is stored before its method is sent.
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import assert_never
 
 from functions.rollouts.device import (
     attention,
@@ -106,8 +105,6 @@ def _record(moment: Moment, update: DeviceUpdate, outcome: MethodOutcome) -> Dev
             return record_lost(moment, update, message, hub_failed=hub_failed)
         case HubRefused(message):
             return moves.fail(moment, update, ErrorCode.UNREACHABLE, message)
-        case _:
-            assert_never(outcome)
 
 
 def wait_for_turn(moment: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:

@@ -95,7 +95,7 @@ def _no_earlier_than_history(update: DeviceUpdate, at: datetime) -> datetime:
 
     A stage that a device reported has the hub's time, the rest this app's.
     """
-    return max(at, update.history[-1].at) if update.history else at
+    return max(at, update.history[-1].at)
 
 
 def fail(moment: Moment, update: DeviceUpdate, code: ErrorCode, message: str) -> DeviceUpdate:

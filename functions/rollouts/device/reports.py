@@ -244,8 +244,7 @@ def _stages(
     passed: list[tuple[DeviceState, datetime]] = []
     for stage, name in _STAGE_TIMES.items():
         at = twin.reported_at.get(name)
-        reached = stage.rank < state.rank or stage is state
-        if reached and at is not None and _newer(at, before.status_at):
+        if stage.rank <= state.rank and at is not None and _newer(at, before.status_at):
             passed.append((stage, at))
     status_at = twin.reported_at.get("firmwareStatus")
     if status_at is not None and state not in {stage for stage, _ in passed}:

@@ -70,7 +70,7 @@ def decide(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> Dev
             return _await_version(moment, update, twin)
         message = "Completed: the device stayed healthy through its soak."
         return moves.move(moment, update, DeviceState.COMPLETED, message, ended_at=moment.now)
-    started_at = _started_at(moment, update)
+    started_at = _started_at(update)
     dark_at = max(
         fair_time.extend(moment, update, started_at, started_at + 2 * moment.strategy.soak),
         darkness.confirmed_at(moment, update),
@@ -117,7 +117,7 @@ def adopt_soak(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
     """
     if update.state is not DeviceState.SOAKING or update.dark_since is not None:
         return update
-    until = _started_at(moment, update) + moment.strategy.soak
+    until = _started_at(update) + moment.strategy.soak
     message = f"The soak was changed; the device must stay healthy until {texts.utc_time(until)}."
     return update._replace(
         soak_until=until,
@@ -127,6 +127,6 @@ def adopt_soak(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
     )
 
 
-def _started_at(moment: Moment, update: DeviceUpdate) -> datetime:
-    lines = reversed(update.history)
-    return next((line.at for line in lines if line.state is DeviceState.SOAKING), moment.now)
+def _started_at(update: DeviceUpdate) -> datetime:
+    """Return when the soak began: no line follows that one until the soak ends."""
+    return update.history[-1].at

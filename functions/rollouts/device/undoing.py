@@ -93,8 +93,7 @@ def _has_moved_on(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bo
 
     A version that was reported before may be a leftover: some firmware reports none.
     """
-    completed_at = update.history[-1].at if update.history else update.updated_at
-    reported_at = twin.reported_at.get("firmwareVersion")
+    completed_at, reported_at = update.history[-1].at, twin.reported_at.get("firmwareVersion")
     has_version = reports.running_version(twin) is not None
     is_news = reported_at is not None and reported_at > completed_at
     return (has_version and is_news) or reports.is_superseded(rollout_id, update, twin)

@@ -86,4 +86,4 @@ class DeviceUpdate(NamedTuple):
     soak_until: datetime | None = None
     ended_at: datetime | None = None  # None: it has not ended
     explanation: str | None = None  # why it is where it is; None: the rollout says why
-    history: tuple[HistoryEntry, ...] = ()  # oldest first
+    history: tuple[HistoryEntry, ...] = ()  # oldest first; never empty in a rollout

@@ -9,8 +9,17 @@ from functions.rollouts.device import attention, following, readiness
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.outage import AMBIENT, Outage
 from functions.rollouts.model.strategy import Offline, Retry, RetryOn, Strategy
-from tests.functions.builders import at, make_moment, make_update, speaking_twin
+from functions.rollouts.model.wave import Counts
+from tests.functions.builders import (
+    at,
+    make_moment,
+    make_rollout,
+    make_update,
+    make_wave,
+    speaking_twin,
+)
 from tests.functions.rollouts.device.under_way import (
     AWAY,
     STANDING_BY,
@@ -36,7 +45,11 @@ def active(twin: DeviceTwin, at_time: datetime) -> DeviceTwin:
 def test_one_observation_of_an_offline_device_does_not_fail_it() -> None:
     update = follow(make_moment(60, MINUTE), make_accepted(), AWAY)
     assert (update.state, update.dark_since) == (DeviceState.ACCEPTED, at(60))
-    assert "Observed again in 2 min." in (update.explanation or "")
+    assert update.updated_at == at(60)
+    assert update.explanation == (
+        "Accepted at 2026-11-23T12:00:00Z; offline when its timeout of 1 min expired."
+        " Observed again in 2 min."
+    )
 
 
 def test_it_is_observed_again_after_two_minutes_and_not_before() -> None:
@@ -65,6 +78,19 @@ def test_activity_since_the_first_observation_shows_that_the_device_is_there(
 def test_a_report_between_the_observations_counts() -> None:
     update = follow(make_moment(60, MINUTE), make_accepted(), AWAY)
     assert follow(make_moment(180, MINUTE), update, DARK).state is DeviceState.COMPLETED
+
+
+def test_an_outage_that_is_noticed_later_takes_back_that_a_device_was_offline() -> None:
+    dark = follow(make_moment(60, MINUTE), make_accepted(), AWAY)
+    outage = Outage(code=AMBIENT, message="9 of 9 are offline.", since=at(50))
+    wave = make_wave(50, counts=Counts(updating=50))
+    rollout = make_rollout(wave, strategy=MINUTE, outages=(outage,))
+    update = follow(make_moment(200, rollout=rollout), dark, AWAY)
+    assert (update.state, update.dark_since) == (DeviceState.ACCEPTED, None)
+    assert (update.observe_at, update.updated_at) == (at(250), at(200))
+    assert update.explanation == (
+        "Offline during an outage, which does not count; it is observed further."
+    )
 
 
 # -- at the end of a soak --------------------------------------------------------------------

@@ -27,6 +27,7 @@ from tests.functions.rollouts.device.under_way import (
     follow,
     make_accepted,
     make_claimed,
+    make_in_doubt,
     states,
 )
 
@@ -82,6 +83,40 @@ def test_progress_within_a_stage_adds_no_history_entry() -> None:
     update = following.observe(make_moment(7), started, halfway)
     assert update.progress_percent == 50
     assert update.history == started.history
+
+
+def test_a_reported_stage_ends_every_wait_of_the_update() -> None:
+    waiting = make_in_doubt()._replace(delays=2, progress_percent=40)
+    update = following.observe(make_moment(5), waiting, speaking_twin("downloading", 4))
+    assert update.explanation == "The device reported downloading."
+    assert (update.firmware_status, update.progress_percent) == ("downloading", 40)
+    assert (update.in_doubt, update.not_before, update.waiting_since) == (False, None, None)
+    assert (update.delays, update.has_accepted, update.updated_at) == (0, True, at(5))
+
+
+def test_progress_keeps_the_explanation_and_a_report_without_it_keeps_the_progress() -> None:
+    started = following.observe(make_moment(5), make_accepted(), speaking_twin("downloading", 4))
+    half = speaking_twin("downloading", 6, progressPercent=50)
+    halfway = following.observe(make_moment(7), started, half)
+    assert (halfway.explanation, halfway.updated_at) == (started.explanation, at(7))
+    applying = following.observe(make_moment(9), halfway, speaking_twin("applying", 8))
+    assert (applying.progress_percent, applying.updated_at) == (50, at(9))
+
+
+def test_in_a_crowd_a_device_that_reported_a_stage_is_observed_later() -> None:
+    moment = make_moment(200, rollout=CROWD)
+    update = following.observe(moment, make_accepted(), speaking_twin("downloading", 4))
+    assert update.observe_at == at(250)
+
+
+def test_a_late_completion_ends_the_wait_for_an_offline_device() -> None:
+    second = follow(make_moment(60, ONE_MINUTE), make_accepted(), STANDING_BY)
+    waiting = second._replace(offline=True, delays=2)
+    done = following.observe(make_moment(71), waiting, speaking_twin("completed", 70))
+    assert (done.state, done.offline, done.delays) == (DeviceState.COMPLETED, False, 0)
+    soak = Strategy(soak=timedelta(seconds=100))
+    soaking = following.observe(make_moment(71, soak), waiting, speaking_twin("completed", 70))
+    assert (soaking.state, soaking.offline, soaking.delays) == (DeviceState.SOAKING, False, 0)
 
 
 def test_a_stage_that_was_passed_does_not_come_back() -> None:

@@ -97,8 +97,15 @@ def test_nothing_is_sent_to_a_device_that_has_responded_or_ended() -> None:
 def test_an_acceptance_keeps_the_response() -> None:
     update = make_accepted()
     assert update.state is DeviceState.ACCEPTED
+    assert update.has_accepted
     assert update.method == YES.response
     assert (update.accepted_at, update.not_before) == (at(0), None)
+
+
+def test_an_acceptance_ends_the_wait_for_the_device() -> None:
+    waited = make_claimed()._replace(delays=2, waiting_since=at(-90))
+    update = invoking.record_outcome(make_moment(), waited, 1, YES)
+    assert (update.delays, update.waiting_since) == (0, None)
 
 
 @pytest.mark.parametrize("status", [199, 300, 400, 403, 600])
@@ -129,6 +136,10 @@ def test_a_busy_device_waits_for_the_next_attempt() -> None:
 def test_an_outcome_that_started_nothing_uses_no_attempt(outcome: MethodOutcome) -> None:
     update = invoking.record_outcome(make_moment(), make_claimed(), 1, outcome)
     assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 2, 0)
+    assert update.dispatched_at is None
+    used = make_claimed()._replace(attempts_used=1)
+    later = invoking.record_outcome(make_moment(), used, 1, outcome)
+    assert later.dispatched_at == at(0)  # the earlier attempt may complete after all
 
 
 @pytest.mark.parametrize("outcome", ASTRAY)

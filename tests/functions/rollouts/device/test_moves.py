@@ -59,6 +59,13 @@ def test_a_history_keeps_its_latest_thirty_lines() -> None:
     assert (update.history[-1].state, update.history[-1].at) == (DeviceState.FAILED, at(90))
 
 
+def test_a_stage_shows_that_the_device_has_accepted() -> None:
+    claimed = make_claimed()
+    line = HistoryEntry(DeviceState.APPLYING, 1, at(9), "It reported applying.")
+    assert moves.move_along(claimed, [line]).has_accepted is True
+    assert moves.move_along(claimed, []).has_accepted is False
+
+
 # -- failures ----------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.rollouts.device import following, reports
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.device_twin import Baseline, DeviceTwin
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.strategy import Strategy
@@ -67,6 +67,30 @@ def test_stage_times_left_from_an_earlier_update_are_not_reported_again() -> Non
     told = reports.report(ROLLOUT_ID, DISPATCHED, twin)
     assert told is not None
     assert told.stages == ((DeviceState.DOWNLOADING, at(15)),)
+
+
+def test_a_stage_of_an_earlier_update_is_not_among_those_of_this_one() -> None:
+    twin = make_twin(
+        firmwareStatus=("completed", 45),
+        downloadComplete=("x", -60),
+        startedApplyingImage=("x", -59),
+        lastFirmwareUpdate=("x", 44),
+    )
+    told = reports.report(ROLLOUT_ID, DISPATCHED, twin)
+    assert told is not None
+    assert told.stages == ((DeviceState.APPLYING, at(-59)), (DeviceState.COMPLETED, at(44)))
+
+
+def test_a_failed_device_has_passed_the_stages_before_and_has_not_completed() -> None:
+    twin = make_twin(
+        firmwareStatus=("failed", 45),
+        downloadComplete=("x", 15),
+        startedApplyingImage=("x", 30),
+        lastFirmwareUpdate=("x", 40),
+    )
+    told = reports.report(ROLLOUT_ID, DISPATCHED, twin)
+    assert told is not None
+    assert [stage.value for stage, _ in told.stages] == ["downloading", "applying", "failed"]
 
 
 def test_a_newer_update_of_another_rollout_is_ignored() -> None:
@@ -180,6 +204,31 @@ def test_a_rollout_id_without_a_newer_status_is_ignored() -> None:
         firmwareUpdate=({"rolloutId": ROLLOUT_ID, "attempt": 1}, 5),
     )
     assert report_of(twin) is None
+
+
+def test_a_restart_with_the_time_of_an_older_update_is_ignored() -> None:
+    twin = make_twin(firmwareStatus=("standBy", 10), lastFirmwareUpdate=("x", -60))
+    assert report_of(twin) is None
+
+
+@pytest.mark.parametrize(("status", "counts"), [("completed", True), ("standBy", False)])
+def test_a_device_without_a_clock_that_names_its_rollout_and_status_has_completed(
+    status: str, counts: bool
+) -> None:
+    update = DISPATCHED._replace(baseline=Baseline(status_at=at(-60), last_update='"monday"'))
+    twin = make_twin(
+        firmwareStatus=(status, 10),
+        firmwareUpdate=({"rolloutId": ROLLOUT_ID, "attempt": 1}, 10),
+        lastFirmwareUpdate=("monday", 10),
+    )
+    assert (reports.report(ROLLOUT_ID, update, twin) is not None) is counts
+
+
+@pytest.mark.parametrize("code", ["manifestExpired", "packageUriExpired", " PackageURIExpired "])
+def test_what_has_expired_is_no_failure_of_the_firmware(code: str) -> None:
+    told = report_of(speaking_twin("failed", 5, errorCode=code, errorMessage="too late"))
+    assert told is not None
+    assert reports.failure(told)[0] is ErrorCode.REJECTED
 
 
 def test_a_device_that_reports_all_it_knows_when_it_reconnects_has_not_updated_again() -> None:

@@ -59,14 +59,6 @@ def test_a_version_that_cannot_be_read_does_not_tell_that_a_device_has_moved_on(
     assert is_to_undo(COMPLETED, speaking_twin("completed", 50, version=("", 60)))
 
 
-@pytest.mark.parametrize(("seconds", "is_undone"), [(90, True), (91, False)])
-def test_without_a_history_the_last_change_is_the_time_of_the_completion(
-    seconds: float, is_undone: bool
-) -> None:
-    twin = speaking_twin("completed", 50, version=("1.0.0", seconds))
-    assert is_to_undo(COMPLETED._replace(history=()), twin) is is_undone
-
-
 @pytest.mark.parametrize(("seconds", "is_undone"), [(-60, True), (60, False)])
 def test_a_device_that_another_rollout_has_updated_since_stays(
     seconds: float, is_undone: bool

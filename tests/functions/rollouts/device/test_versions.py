@@ -248,7 +248,9 @@ def test_a_device_that_runs_a_third_version_in_its_soak_has_failed() -> None:
 def test_a_soaking_device_may_report_another_name_of_its_version() -> None:
     rollout = named("2.4", strategy=SOAK)
     twin = speaking_twin("standBy", 60, version=("2.4", 60))
-    update = follow(make_moment(145, rollout=rollout), make_soaking(SOAK), twin)
+    soaking = follow(make_moment(69, rollout=rollout), make_soaking(SOAK), twin)
+    assert (soaking.running_version, soaking.updated_at) == ("2.4", at(69))
+    update = follow(make_moment(145, rollout=rollout), soaking, twin)
     assert update.state is DeviceState.COMPLETED
 
 
