@@ -233,6 +233,13 @@ def test_all_failures_of_a_stratum_are_acknowledged_in_each_wave() -> None:
     assert (wave.strata[LARGE].acknowledged_failed, wave.strata[LARGE].counts.failed) == (3, 3)
 
 
+def test_a_failure_that_was_acknowledged_before_is_not_acknowledged_twice() -> None:
+    small = replace(PART_OF_SMALL, acknowledged_failed=0, acknowledged_not_started=0)
+    rollout = make_stratified(make_stratified_wave(PART_OF_LARGE, small))
+    wave = frozen.acknowledge_stratum(rollout, LARGE, at(60)).waves[0]
+    assert (wave.acknowledged_failed, wave.acknowledged_not_started) == (3, 2)
+
+
 def test_no_more_failures_are_acknowledged_than_there_are() -> None:
     part = replace(PART_OF_LARGE, acknowledged_failed=0, acknowledged_not_started=0)
     wave = make_stratified_wave(
@@ -257,4 +264,5 @@ def test_a_wave_that_completed_without_the_stratum_runs_again(
     wave = make_stratified_wave(*parts, status=status, ended_at=at(5))
     found = frozen.acknowledge_stratum(make_stratified(wave), SMALL, at(60)).waves[0]
     assert found.status is expected
+    assert found.strata == parts
     assert found.ended_at == (None if expected is WaveStatus.RUNNING else at(5))

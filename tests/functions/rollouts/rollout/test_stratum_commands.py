@@ -161,16 +161,17 @@ def test_the_reason_for_frozen_strata_goes_and_any_other_stays() -> None:
 
 def test_a_rollout_that_paused_for_frozen_strata_runs_again() -> None:
     stops = (Stop(reason=FROZEN, revision=1),)
-    rollout = replace(make_frozen(SMALL), status=PAUSED, stops=stops, status_reason=FROZEN)
-    found = stratum_commands.resume_strata(rollout, at(60), ADA, [SMALL])
-    assert (found.status, found.status_reason, found.stops) == (RUNNING, None, ())
+    for shown in (FROZEN, MORE):
+        rollout = replace(make_frozen(SMALL), status=PAUSED, stops=stops, status_reason=shown)
+        found = stratum_commands.resume_strata(rollout, at(60), ADA, [SMALL])
+        assert (found.status, found.status_reason, found.stops) == (RUNNING, None, ())
 
 
 @pytest.mark.parametrize(("shown", "expected"), [(FROZEN, MORE), (WHY, WHY)])
 def test_any_other_stop_keeps_the_rollout_paused_with_its_reason(
     shown: Reason, expected: Reason
 ) -> None:
-    stops = tuple(Stop(reason=reason, revision=1) for reason in (WHY, MORE, FROZEN))
+    stops = tuple(Stop(reason=reason, revision=1) for reason in (WHY, WHY, MORE, FROZEN))
     rollout = replace(make_frozen(SMALL), status=PAUSED, stops=stops, status_reason=shown)
     found = stratum_commands.resume_strata(rollout, at(60), ADA, [SMALL])
-    assert (found.status, found.status_reason, found.stops) == (PAUSED, expected, stops[:2])
+    assert (found.status, found.status_reason, found.stops) == (PAUSED, expected, stops[:3])
