@@ -66,8 +66,7 @@ def _read_devices(
 ) -> Iterator[ExportPart]:
     """Yield the devices from the block `first` on, none until all are written."""
     rollout = snapshot.rollout
-    count = len(rollout.block_summaries) if rollout.waves else 0
-    for number in range(first, count):
+    for number in range(first, len(rollout.block_summaries)):
         updates = store.get_blocks(snapshot, [number]).updates_of(number)
         explained = [explain_update(rollout, update, now) for update in updates]
         yield ExportPart(explained, f"{_DEVICES}.{number + 1}")

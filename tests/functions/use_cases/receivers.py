@@ -49,6 +49,7 @@ class Receivers:
         self.received: list[Received] = []
         self.attempts = 0
         self.respond: Callable[[Received], int | None] = lambda _: 200
+        self.retry_after_seconds: float | None = None
 
     def check(self, url: str) -> None:
         if "private" in url:
@@ -58,7 +59,8 @@ class Receivers:
         self.attempts += 1
         request = Received(url, headers, body)
         status = self.respond(request)
-        outcome = Outcome(status, f"status {status}" if status else "no response")
+        detail = f"status {status}" if status else "no response"
+        outcome = Outcome(status, detail, self.retry_after_seconds)
         if outcome.is_success:
             self.received.append(request)
         return outcome

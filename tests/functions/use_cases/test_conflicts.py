@@ -9,7 +9,7 @@ from functions.errors import ConflictError
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import OnConflict, Strategy, WavePlan
 from functions.rollouts.rollout import operator_commands
-from functions.use_cases import commands, plan
+from functions.use_cases import commands, conflicts, plan
 from functions.use_cases.create import create
 from functions.use_cases.known_devices import KnownDevices
 from tests.cases.steps import ADA
@@ -251,3 +251,20 @@ def test_a_later_rollout_that_has_reached_a_device_is_a_conflict_of_a_large_targ
     assert ended.status is RolloutStatus.FAILED
     assert ended.status_reason is not None
     assert f"{later} (2 devices: d-001, d-002)" in ended.status_reason.message
+
+
+def test_the_conflicts_of_a_stored_rollout_are_earlier_and_later_ones_but_not_itself() -> None:
+    world = World(devices(40))
+    names = tuple(world.hub.devices)
+    earlier, own, later = (create_for(world, *names[first : first + 20]) for first in (0, 10, 15))
+    found = conflicts.find_conflicts(world.services, names[10:30], own)
+    assert {key: sorted(ids) for key, ids in found.items()} == {
+        earlier: list(names[10:20]),
+        later: list(names[15:30]),
+    }
+    new = conflicts.find_conflicts(world.services, names[25:40])
+    assert {key: len(ids) for key, ids in new.items()} == {own: 5, later: 10}
+    with pytest.raises(ConflictError) as caught:
+        conflicts.refuse_conflicts(world.services, names[10:30], own)
+    assert "with 20 devices" in str(caught.value)
+    assert own not in str(caught.value)
