@@ -215,7 +215,7 @@ class FakeLinks:
         return f"{uri}&link"
 
 
-def test_a_package_in_private_storage_is_looked_up_by_a_link_of_its_own(
+def test_a_plan_checks_a_package_in_private_storage_by_a_link_of_its_own(
     client: Client, world: World
 ) -> None:
     lookup, links = FakeLookup(), FakeLinks()
