@@ -105,9 +105,9 @@ def _text(rollout: Rollout, code: str) -> str | None:
 def _after_cancel(counts: Counts) -> str | None:
     if counts.ended < counts.total:
         return "Next: nothing, devices under way are followed to their end."
-    if counts.failed and counts.completed + counts.soaking:
+    if counts.failed and counts.completed:
         return _CANCELLED_WITH_FAILURES
-    return _CANCELLED if counts.cancelled or counts.queued else None
+    return _CANCELLED if counts.cancelled else None
 
 
 def _has_left_out(rollout: Rollout) -> bool:

@@ -101,6 +101,22 @@ def test_too_little_evidence_of_skipped_devices_names_these() -> None:
     assert "--state skipped" in step(PAUSED, "tooLittleEvidence", queued=1, skipped=1)
 
 
+@pytest.mark.parametrize(("running", "names_skipped"), [(1, True), (2, False)])
+def test_too_little_evidence_names_skipped_devices_only_if_a_retry_would_queue_them(
+    running: int, names_skipped: bool
+) -> None:
+    rollout = make(PAUSED, "tooLittleEvidence", queued=1, skipped=2, failed=1)
+    wave = replace(rollout.waves[0], already_running=running)
+    found = shown_reason(replace(rollout, waves=(wave,)))
+    assert found is not None
+    assert ("--state skipped" in found.message) is names_skipped
+
+
+def test_a_running_rollout_that_waits_for_nothing_known_has_no_next_step() -> None:
+    assert step(RUNNING, "a code of a later release", queued=1) == ""
+    assert step(RolloutStatus.SCHEDULED, "scheduled").endswith("it goes on by itself.")
+
+
 def test_a_rollout_that_waits_goes_on_by_itself() -> None:
     for code in ("hubUnavailable", "ambientOutage", "dailyQuota"):
         assert step(RUNNING, code, queued=1).startswith("Next: nothing, it goes on by itself.")
@@ -126,6 +142,10 @@ def test_a_cancelled_rollout_is_continued_or_undone() -> None:
     assert "--state cancelled" in step(cancelled, "cancelled", cancelled=1)
     assert "fleet rollback" in step(cancelled, "failureGate", failed=1, completed=1)
     assert step(cancelled, "cancelled", completed=1) == ""
+    assert step(cancelled, "cancelled", failed=1) == ""
+    for state in ("queued", "updating", "soaking"):
+        told = step(cancelled, "cancelled", completed=1, failed=1, **{state: 1})
+        assert told == "Next: nothing, devices under way are followed to their end."
 
 
 def test_a_rollback_is_what_comes_next() -> None:

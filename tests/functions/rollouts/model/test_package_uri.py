@@ -86,6 +86,43 @@ def test_a_response_that_is_nested_too_deeply_is_cut() -> None:
     assert repr(hide_secrets_in(response, URI)).strip("[]") == "'***'"
 
 
+@pytest.mark.parametrize(("levels", "is_cut"), [(21, False), (22, True)])
+def test_a_response_of_a_useful_depth_is_kept(levels: int, is_cut: bool) -> None:
+    lists: Any = 7
+    objects: Any = 7
+    for _ in range(levels):
+        lists, objects = [lists], {"a": objects}
+    for response in (lists, objects):
+        assert (hide_secrets_in(response) != response) is is_cut
+
+
+@pytest.mark.parametrize(
+    ("uri", "secret"),
+    [
+        ("https://a.example/fw?k=abcdef", "abcdef"),
+        ("https://a.example/fw?abcdef", "abcdef"),
+        ("https://a.example/fw?x=1;k=abcdef", "abcdef"),
+        ("https://a.example/fw#abcdef", "abcdef"),
+        ("https://abcdef@a.example/fw", "abcdef"),
+        ("https://u:abcdef@a.example/fw", "abcdef"),
+        ("https://a.example/fw?k=abc+ef", "abc ef"),
+        ("https://a.example/fw?k=ab%2Bcde", "ab+cde"),
+    ],
+)
+def test_any_part_of_a_link_that_may_be_a_secret_is_hidden(uri: str, secret: str) -> None:
+    assert hide_secrets(f"403 for {secret}", uri) == "403 for ***"
+
+
+@pytest.mark.parametrize("uri", ["https://a.example/fw?k=abcde", "https://abcdef.example/abcdef"])
+def test_short_values_hosts_and_paths_are_shown(uri: str) -> None:
+    assert hide_secrets("403 for abcde and abcdef", uri) == "403 for abcde and abcdef"
+
+
+def test_the_longest_secret_is_hidden_first() -> None:
+    uri = "https://a.example/fw?a=abcdef&b=abcdefgh"
+    assert hide_secrets("403 for abcdefgh", uri) == "403 for ***"
+
+
 def test_secrets_in_the_keys_of_objects_are_hidden() -> None:
     assert hide_secrets_in({URI: [1]}, URI) == {SAFE: [1]}
 

@@ -25,3 +25,17 @@ def test_every_skip_reason_has_a_letter_of_its_own(reason: SkipReason) -> None:
     letter = letter_of(DeviceState.SKIPPED, reason)
     assert letter != SKIPPED
     assert MEANINGS[letter] == Meaning(DeviceState.SKIPPED, reason)
+
+
+@pytest.mark.parametrize("reason", [None, "", "a reason of a later release", SkipReason.OFFLINE])
+def test_a_failure_without_a_letter_of_its_own_has_that_of_all_failures(reason: str | None) -> None:
+    assert letter_of(DeviceState.FAILED, reason) == FAILED
+
+
+@pytest.mark.parametrize("reason", [None, "", "a reason of a later release", ErrorCode.REPORTED])
+def test_a_skip_without_a_letter_of_its_own_has_that_of_all_skips(reason: str | None) -> None:
+    assert letter_of(DeviceState.SKIPPED, reason) == SKIPPED
+
+
+def test_a_reason_does_not_change_the_letter_of_another_state() -> None:
+    assert letter_of(DeviceState.QUEUED, "timedOut") == letter_of(DeviceState.QUEUED, None)
