@@ -64,5 +64,5 @@ def _outages_since(moment: Moment, update: DeviceUpdate, since: datetime) -> Ite
 def _again(moment: Moment, update: DeviceUpdate) -> timedelta:
     if update.state is DeviceState.SOAKING:
         return moment.strategy.soak
-    is_running = DeviceState.ACCEPTED.rank <= update.state.rank < DeviceState.SOAKING.rank
+    is_running = update.state.in_flight and update.state is not DeviceState.DISPATCHING
     return moment.strategy.timeout if is_running else timedelta()

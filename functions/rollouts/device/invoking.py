@@ -62,7 +62,6 @@ def claim(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdat
         DeviceState.DISPATCHING,
         "Invoking the device.",
         not_before=until,
-        observe_at=until,
         method=None,
         offline=False,
         seen_offline=not twin.connected,
@@ -180,8 +179,7 @@ def _without_secrets(
 ) -> MethodResponse:
     """Hide the package URI's secrets: a response is stored and shown, and may repeat the URI."""
     links = moment.rollout.links_for(update)
-    payload = hide_secrets_in(response.payload, *links)
-    return response if payload == response.payload else replace(response, payload=payload)
+    return replace(response, payload=hide_secrets_in(response.payload, *links))
 
 
 def _record_response(

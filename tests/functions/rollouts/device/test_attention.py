@@ -107,6 +107,12 @@ def test_the_first_of_its_times_makes_an_update_due() -> None:
     assert attention.due_at(moment, update._replace(accepted_at=None)) == at(10)
 
 
+def test_a_waiting_update_is_due_at_the_end_of_its_wait_until_it_may_start() -> None:
+    waiting = make_update(delays=1, not_before=at(60))
+    assert attention.due_at(make_moment(59), waiting) == at(60)
+    assert attention.due_at(make_moment(60), waiting) is None
+
+
 def test_a_followed_update_is_due_at_its_observation_and_at_its_end() -> None:
     assert attention.due_at(make_moment(10), FOLLOWED) == at(90)
     assert attention.due_at(make_moment(10), FOLLOWED._replace(observe_at=at(400))) == at(300)

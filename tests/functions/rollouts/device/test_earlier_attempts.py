@@ -53,6 +53,7 @@ def test_a_device_that_refuses_a_second_update_is_never_waited_for(twin: DeviceT
 
 def test_a_device_that_was_not_invoked_is_not_busy() -> None:
     assert busy_until(make_update(), TUTORIAL_TWIN, at(9)) is None
+    assert busy_until(make_update(dispatched_at=at(0)), None, at(9)) is None
     accepted = make_accepted(TUTORIAL_TWIN)
     assert busy_until(accepted._replace(dispatched_at=None), TUTORIAL_TWIN, at(9)) is None
 

@@ -7,6 +7,7 @@ import pytest
 from functions.rollouts.device import invoking, readiness
 from functions.rollouts.device.invoking import CLAIM_DURATION
 from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
     HubRefused,
@@ -17,7 +18,14 @@ from functions.rollouts.model.method_outcome import (
     Responded,
 )
 from functions.rollouts.model.strategy import Offline, OfflinePolicy, Retry, RetryOn, Strategy
-from tests.functions.builders import at, make_moment, make_twin, make_update, speaking_twin
+from tests.functions.builders import (
+    at,
+    make_moment,
+    make_rollout,
+    make_twin,
+    make_update,
+    speaking_twin,
+)
 from tests.functions.rollouts.device.under_way import (
     AWAY,
     BUSY,
@@ -47,6 +55,12 @@ def test_a_claim_remembers_what_the_twin_held_before_the_method() -> None:
     assert update.not_before == at(CLAIM_DURATION.total_seconds())
 
 
+def test_a_claim_ends_the_wait_for_a_device_and_keeps_whether_it_was_seen_offline() -> None:
+    for twin in (STANDING_BY, AWAY):
+        update = invoking.claim(make_moment(), make_update(offline=True), twin)
+        assert (update.offline, update.seen_offline) == (False, twin is AWAY)
+
+
 def test_the_next_attempt_begins_with_what_the_twin_holds_then() -> None:
     applying = speaking_twin("applying", 50)
     second = follow(make_moment(60, SKIP), make_accepted(), applying)
@@ -67,6 +81,8 @@ def test_a_repeat_keeps_what_the_attempt_began_with() -> None:
     assert again.baseline == make_claimed().baseline
     assert (again.dispatched_at, again.attempt) == (at(0), 1)
     assert again.not_before == at(30) + CLAIM_DURATION
+    assert again.updated_at == at(30)
+    assert not readiness.is_ready(make_moment(30), again)  # sent once, not twice
 
 
 def test_a_repeat_is_sent_only_to_devices_that_know_repeats() -> None:
@@ -106,6 +122,16 @@ def test_an_acceptance_ends_the_wait_for_the_device() -> None:
     waited = make_claimed()._replace(delays=2, waiting_since=at(-90))
     update = invoking.record_outcome(make_moment(), waited, 1, YES)
     assert (update.delays, update.waiting_since) == (0, None)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_response_is_kept_without_the_secrets_of_the_link(status: int) -> None:
+    firmware = Firmware(version="2.4.0", package_uri="https://packages.example/fw?sig=0123456789")
+    moment = make_moment(rollout=make_rollout(firmware=firmware))
+    response = MethodResponse(status=status, payload={"Response": "not 0123456789", "code": 7})
+    update = invoking.record_outcome(moment, make_claimed(), 1, Responded(response))
+    payload = {"Response": "not ***", "code": 7}
+    assert update.method == MethodResponse(status=status, payload=payload)
 
 
 @pytest.mark.parametrize("status", [199, 300, 400, 403, 600])

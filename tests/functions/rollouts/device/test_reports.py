@@ -284,11 +284,11 @@ def test_a_reported_failure_shows_no_secret_of_the_link_also_in_the_soak(soak: f
     firmware = Firmware(version="2.4.0", package_uri=uri)
     strategy = Strategy(soak=timedelta(seconds=soak))
     update = make_soaking(strategy) if soak else make_accepted()
-    twin = speaking_twin("failed", 50, errorCode="noRoom", errorMessage=f"for {uri}")
+    twin = speaking_twin("failed", 50, errorCode="noRoom", errorMessage="for 0123456789")
     moment = make_moment(51, rollout=make_rollout(strategy=strategy, firmware=firmware))
     failed = following.observe(moment, update, twin)
     assert (failed.error and failed.error.message) == (
-        "The device reported a failure: noRoom: for https://packages.example/fw.bin?***"
+        "The device reported a failure: noRoom: for ***"
     )
 
 

@@ -143,6 +143,18 @@ def test_a_device_that_is_waited_for_may_report_a_third_version() -> None:
     assert error_code(observe(completed("1.0.0", 50), update=waiting)) == "reverted"
 
 
+def test_a_device_is_waited_for_until_a_timeout_that_was_changed() -> None:
+    waiting = observe(completed("1.0.0", -1000))
+    longer = observe(
+        completed("1.0.0", -1000),
+        update=waiting,
+        strategy=Strategy(timeout=timedelta(hours=2)),
+        seconds=60,
+    )
+    assert "waiting until 2026-11-23T14:00:00Z" in (longer.explanation or "")
+    assert longer.updated_at == at(60)
+
+
 def test_a_device_that_is_waited_for_is_observed_and_does_not_change_without_news() -> None:
     twin = completed("1.0.0", -1000)
     waiting = observe(twin)
