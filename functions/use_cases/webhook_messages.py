@@ -42,8 +42,8 @@ class Subject:
     """An event, and the rollout as it is when the event is sent; None: a test."""
 
     event: Event
-    number: int  # of the event in its rollout, from 0
     rollout: Rollout | None
+    number: int = 0  # of the event in its rollout, from 0
     id: str
 
     @classmethod

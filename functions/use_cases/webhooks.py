@@ -122,7 +122,7 @@ def send_test(services: Services, name: str) -> Outcome:
     """Send a test event at once, also to a disabled webhook. Raises as `get_webhook`."""
     webhook, now = get_webhook(services, name), services.clock()
     event = Event(at=now, action=TEST_ACTION, by="api", message="A test of this webhook.")
-    subject = Subject(event=event, number=0, rollout=None, id=f"test-{secrets.token_hex(8)}")
+    subject = Subject(event=event, rollout=None, id=f"test-{secrets.token_hex(8)}")
     return send(services, _ports(services), webhook, subject)
 
 
