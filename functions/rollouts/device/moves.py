@@ -87,7 +87,7 @@ def move_along(update: DeviceUpdate, lines: Sequence[HistoryEntry], **changes: A
 
 def _add_lines(update: DeviceUpdate, lines: Sequence[HistoryEntry]) -> tuple[HistoryEntry, ...]:
     """Return the history with `lines`: the latest `MAX_HISTORY_ENTRIES`."""
-    return (*update.history, *lines)[-MAX_HISTORY_ENTRIES:] if lines else update.history
+    return (*update.history, *lines)[-MAX_HISTORY_ENTRIES:]
 
 
 def _no_earlier_than_history(update: DeviceUpdate, at: datetime) -> datetime:

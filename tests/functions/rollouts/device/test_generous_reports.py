@@ -127,6 +127,14 @@ def test_an_update_object_that_is_written_as_text_is_read() -> None:
     assert required(report_of(twin), "the report is read").progress_percent == 40
 
 
+@pytest.mark.parametrize(("length", "is_read"), [(4096, True), (4097, False)])
+def test_an_object_in_a_text_may_have_the_length_of_a_text_in_a_twin(
+    length: int, is_read: bool
+) -> None:
+    text = ' \n{"a": 1}'.ljust(length)
+    assert foreign_values.to_mapping(text) == ({"a": 1} if is_read else {})
+
+
 def test_the_devices_own_clock_decides_nothing() -> None:
     twin = speaking_twin("downloading", 50, updatedAt="9999-12-31T23:59:59Z")
     update = following.observe(make_moment(60), ACCEPTED, twin)

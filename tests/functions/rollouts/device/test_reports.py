@@ -244,6 +244,13 @@ def test_a_device_that_reports_all_it_knows_when_it_reconnects_has_not_updated_a
     assert reports.report(ROLLOUT_ID, update, new) is not None
 
 
+def test_a_device_that_never_reports_when_it_last_updated_completes() -> None:
+    before = reports.baseline(ROLLOUT_ID, make_twin(firmwareStatus=("completed", -60)))
+    update = DISPATCHED._replace(baseline=before)
+    twin = make_twin(firmwareStatus=("completed", 10))
+    assert reports.report(ROLLOUT_ID, update, twin) is not None
+
+
 @pytest.mark.parametrize(
     ("reported", "recognises"),
     [
