@@ -70,7 +70,7 @@ def _read_past_states(services: Services, rollout_id: str, at: datetime) -> Stat
     """Read all blocks with their histories. Slow: meant for a look back, not for polling."""
     store = services.stores.rollouts
     snapshot = get_snapshot(store, rollout_id)
-    summaries = snapshot.rollout.block_summaries if snapshot.rollout.waves else ()
+    summaries = snapshot.rollout.block_summaries
     found: list[BlockStates] = []
     for numbers in batched(range(len(summaries)), _BLOCKS_AT_ONCE, strict=False):
         blocks = store.get_blocks(snapshot, numbers).blocks

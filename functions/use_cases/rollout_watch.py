@@ -73,8 +73,8 @@ class RolloutWatch:
             snapshot = _refresh(watch, stores, rollout_id, now)
             _read_changed_blocks(watch, stores, snapshot)
             rollout = snapshot.rollout
-            summaries = rollout.block_summaries if rollout.waves else ()
-            blocks = [watch.blocks[n] for n in range(len(summaries)) if n in watch.blocks]
+            numbers = range(len(rollout.block_summaries))
+            blocks = [watch.blocks[n] for n in numbers if n in watch.blocks]
             return States(rollout, blocks)
 
     def read_ticked_at(
@@ -121,10 +121,7 @@ def _refresh(watch: _Watch, stores: Stores, rollout_id: str, now: datetime) -> S
 
 def _read_changed_blocks(watch: _Watch, stores: Stores, snapshot: Snapshot) -> None:
     """Read the blocks that were written since they were read. Forget the rows themselves."""
-    rollout = snapshot.rollout
-    if not rollout.waves:
-        return
-    revisions = [summary.revision for summary in rollout.block_summaries]
+    revisions = [summary.revision for summary in snapshot.rollout.block_summaries]
     changed = [
         number
         for number, revision in enumerate(revisions)
