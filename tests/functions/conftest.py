@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-_LACKS_VALUE = re.compile(r"\bNone\b|%[ds]")
+_PLACEHOLDER = re.compile(r"%[ds]")
 
 
 class _IncompleteLines(logging.Handler):
@@ -17,14 +17,15 @@ class _IncompleteLines(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not record.name.startswith("functions."):
-            return
-        try:
-            line = record.getMessage()
-        except TypeError:  # the values do not fit the line
+        if record.name.startswith("functions.") and _lacks_value(record):
             self.lines.append(f"{record.msg} {record.args}")
-        else:
-            self.lines += [line] if _LACKS_VALUE.search(line) else []
+
+
+def _lacks_value(record: logging.LogRecord) -> bool:
+    """Return whether a value is None or missing. Values may hold any text of a caller."""
+    if not isinstance(record.args, tuple) or not record.args:
+        return _PLACEHOLDER.search(str(record.msg)) is not None
+    return None in record.args or len(record.args) != len(_PLACEHOLDER.findall(str(record.msg)))
 
 
 @pytest.fixture(autouse=True)
