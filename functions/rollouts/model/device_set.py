@@ -24,7 +24,7 @@ class DeviceSet:
     @classmethod
     def between(cls, first: int, end: int) -> "DeviceSet":
         """Return the set of the indexes from `first` to before `end`."""
-        return cls(((1 << (end - first)) - 1) << first if end > first else 0)
+        return cls(((1 << max(end - first, 0)) - 1) << first)
 
     def __iter__(self) -> Iterator[int]:
         mask = self.mask
@@ -53,10 +53,8 @@ class DeviceSet:
 
     def first(self, count: int) -> "DeviceSet":
         """Return the `count` lowest indexes, or all if the set has no more."""
-        if len(self) <= count:
-            return self
         rest = self.mask
-        for _ in range(count):
+        for _ in range(min(count, len(self))):
             rest &= rest - 1  # clears the lowest bit
         return DeviceSet(self.mask ^ rest)
 

@@ -145,7 +145,7 @@ def _invalid(why: str) -> ManifestError:
 
 def _decode(part: str, name: str) -> dict[str, Any]:
     try:
-        decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode()
+        decoded = base64.urlsafe_b64decode(f"{part}==").decode()  # needless padding is ignored
         value = json.loads(decoded, object_pairs_hook=_read_object, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         raise _invalid(f"its {name} is not JSON in base64url") from None

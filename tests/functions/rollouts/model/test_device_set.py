@@ -1,6 +1,6 @@
 """Sets of devices inside a block behave as sets of their indexes."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
@@ -26,6 +26,9 @@ def test_sets_join_meet_and_differ(one: set[int], other: set[int]) -> None:
 
 
 @given(indexes, st.integers(0, 101))
+@example({0, 1}, 1)
+@example({0, 1}, 2)
+@example({0, 1}, 3)
 def test_the_first_indexes_of_a_set(some: set[int], count: int) -> None:
     assert list(DeviceSet.of(some).first(count)) == sorted(some)[:count]
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -16,6 +17,7 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.shown_reason import shown_reason
+from functions.rollouts.model.target import TargetResolution
 from functions.rollouts.model.wave import Counts
 from tests.functions.builders import at, make_rollout, make_wave, with_counts
 
@@ -68,6 +70,33 @@ def test_an_outage_is_told_beside_a_reason_that_needs_a_person(code: str) -> Non
     over = shown_reason(replace(rollout, outages=(replace(outage, until=at(1)),)))
     assert over is not None
     assert "offline" not in over.message
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(RUNNING, "window"), (PAUSED, "stratumFrozen"), (PAUSED, "paused")]
+)
+def test_an_outage_is_not_told_beside_what_it_does_not_hide(
+    status: RolloutStatus, code: str
+) -> None:
+    outage = Outage(code=AMBIENT, message="9 of 9 are offline.", since=at(0))
+    found = shown_reason(replace(make(status, code, queued=1), outages=(outage,)))
+    assert found is not None
+    assert "offline." not in found.message
+
+
+def test_a_rollout_that_has_not_started_says_what_it_waits_for() -> None:
+    def told(**values: Any) -> str:
+        found = shown_reason(make_rollout(status=RolloutStatus.SCHEDULED, **values))
+        assert found is not None
+        assert found.code == ("frozen" if "freeze" in values else "scheduled")
+        return found.message
+
+    assert told().startswith("The rollout starts at the next tick. Next: nothing")
+    assert told(start_at=at(60)).startswith("The rollout starts at 2026-11-23T12:01:00Z.")
+    prepared = told(resolution=TargetResolution(), start_at=at(60))
+    assert prepared.startswith("The rollout's devices are still being prepared.")
+    freeze = Freeze(revision=1, reason="incident", by="ada", since=at(0))
+    assert "The rollout starts at 2026-11-23T12:01:00Z." in told(freeze=freeze, start_at=at(60))
 
 
 def test_the_commands_and_options_of_the_next_steps_exist() -> None:

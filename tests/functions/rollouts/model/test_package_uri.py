@@ -105,6 +105,8 @@ def test_a_response_of_a_useful_depth_is_kept(levels: int, is_cut: bool) -> None
         ("https://a.example/fw#abcdef", "abcdef"),
         ("https://abcdef@a.example/fw", "abcdef"),
         ("https://u:abcdef@a.example/fw", "abcdef"),
+        ("https://u:abcdef:ghijkl@a.example/fw", "abcdef:ghijkl"),
+        ("https://a.example/fw?k=abcdef=ghijkl", "abcdef=ghijkl"),
         ("https://a.example/fw?k=abc+ef", "abc ef"),
         ("https://a.example/fw?k=ab%2Bcde", "ab+cde"),
     ],
