@@ -7,7 +7,9 @@ import pytest
 
 from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollout_store.ports.records import Stored
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.outage import HEALTHY
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import (
     FailureGate,
@@ -21,6 +23,9 @@ from functions.rollouts.model.wave import Counts, WaveStatus, count
 from functions.rollouts.rollout import operator_commands
 from functions.use_cases.commands import retry, run_command
 from functions.use_cases.create import create
+from functions.use_cases.hub_watch import HubWatch
+from functions.use_cases.observe_and_lease import follow_late_devices
+from functions.use_cases.tick_budget import TickBudget
 from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.cases.steps import ADA, require
 from tests.functions.use_cases.world import World, device, devices
@@ -92,6 +97,34 @@ def test_a_device_that_never_completes_is_observed_rarely_and_not_for_ever() -> 
     assert world.hub.operations.twin_reads - before < 25
     assert world.stores.rollouts.list_open_ids() == []
     assert world.update(rollout_id, "slow").state is DeviceState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("left", "refused", "reads"), [(51.0, False, 1), (50.0, False, 0), (51.0, True, 0)]
+)
+def test_an_ended_rollout_is_observed_only_with_messages_that_no_other_needs(
+    left: float, refused: bool, reads: int
+) -> None:
+    world = World([device("slow", hangs=True)])
+    rollout_id = start(world)
+    until_failed(world, rollout_id)
+    world.pass_time(hours=2)
+    snapshot = require_snapshot(world, rollout_id)
+    budget = TickBudget(0, twin_reads=5, queries=5, messages_left=left, reserved=50.0)
+    hub = HubWatch(HEALTHY)
+    hub.is_refused = refused
+    before = world.hub.operations.twin_reads
+    follow_late_devices(world.services, snapshot, budget, hub)
+    assert world.hub.operations.twin_reads - before == reads
+    again = require_snapshot(world, rollout_id)
+    follow_late_devices(world.services, again, budget, hub)
+    assert world.hub.operations.twin_reads - before == reads
+
+
+def require_snapshot(world: World, rollout_id: str) -> Snapshot:
+    snapshot = world.stores.rollouts.get(rollout_id)
+    assert snapshot is not None
+    return snapshot
 
 
 def test_a_late_success_that_reaches_the_share_opens_the_next_wave() -> None:

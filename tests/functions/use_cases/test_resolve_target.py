@@ -2,15 +2,19 @@
 
 import time as wall
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from functions.errors import InvalidError
 from functions.hub_gateway.port import ConditionError
+from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.quotas import Tier, quotas
+from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import RolloutStatus
-from functions.rollouts.model.strategy import Strategy, WavePlan
+from functions.rollouts.model.strategy import ResolveTarget, Strategy, WavePlan
+from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands
 from functions.use_cases.advance import advance
@@ -131,6 +135,45 @@ def test_waves_that_do_not_fit_the_resolved_target_end_the_rollout_with_a_reason
     assert ended.status_reason is not None
     assert "5000" in ended.status_reason.message
     assert "1200" in ended.status_reason.message
+
+
+def at_start(world: World) -> NewRollout:
+    strategy = Strategy(resolve_target=ResolveTarget.START)
+    start_at = world.now + timedelta(hours=1)
+    return replace(matching(world), strategy=strategy, start_at=start_at)
+
+
+def test_a_condition_that_the_hub_rejects_at_the_start_ends_the_rollout_in_one_write() -> None:
+    world = World(devices(3), still=True)
+    before = create(world.services, at_start(world), None).rollout
+    hub: Any = world.hub
+
+    def refuse(*_: Any) -> Any:
+        raise ConditionError("syntax error.")
+
+    hub.query_matching = refuse
+    world.pass_time(hours=1)
+    advance(world.services)
+    ended = world.rollout(before.id)
+    message = "The rollout could not begin: syntax error."
+    assert (ended.status, ended.ended_at) == (RolloutStatus.FAILED, world.now)
+    assert (ended.revision, ended.resolution) == (before.revision + 1, None)
+    assert ended.status_reason == Reason(code="target", message=message)
+    event = ended.audit.events[-1]
+    assert (event.action, event.at, event.message) == ("failed", world.now, message)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_condition_is_not_queried_before_the_start_or_in_a_pause(paused: bool) -> None:
+    world = World(devices(3), still=True)
+    rollout_id = create(world.services, at_start(world), None).rollout.id
+    if paused:
+        commands.run_command(world.services, rollout_id, operator_commands.pause, Caller("ada"))
+    before = world.hub.operations.queries
+    world.pass_time(hours=2 if paused else 0.999)
+    advance(world.services)
+    assert world.hub.operations.queries == before
+    assert world.rollout(rollout_id).resolution is not None
 
 
 @pytest.mark.parametrize("refusal", [ConditionError("syntax error"), None])
