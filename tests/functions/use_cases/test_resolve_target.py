@@ -9,7 +9,6 @@ import pytest
 
 from functions.errors import InvalidError
 from functions.hub_gateway.port import ConditionError
-from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import RolloutStatus
@@ -137,7 +136,7 @@ def test_waves_that_do_not_fit_the_resolved_target_end_the_rollout_with_a_reason
     assert "1200" in ended.status_reason.message
 
 
-def at_start(world: World) -> NewRollout:
+def at_start(world: World) -> Any:
     strategy = Strategy(resolve_target=ResolveTarget.START)
     start_at = world.now + timedelta(hours=1)
     return replace(matching(world), strategy=strategy, start_at=start_at)
