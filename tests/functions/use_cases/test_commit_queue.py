@@ -12,7 +12,7 @@ from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.device_state import DeviceState
-from functions.use_cases.commit import Change, commit
+from functions.use_cases.commit import MAX_CHANGES_PER_SAVE, Change, commit
 from functions.use_cases.dispatch import dispatch
 from tests.functions.use_cases.test_commit import make_decision, read
 from tests.functions.use_cases.world import World, devices
@@ -165,6 +165,22 @@ def test_one_write_takes_no_more_blocks_than_a_transaction_holds(writers: Writer
     assert [block.updates[0].explanation for block in stored.blocks.values()] == [
         f"word {number}" for number in range(MAX_BLOCKS_PER_SAVE + 2)
     ]
+
+
+def test_one_write_takes_as_many_blocks_as_a_transaction_holds(writers: Writers) -> None:
+    writers.start(0, note(0))
+    for number in range(MAX_BLOCKS_PER_SAVE):
+        writers.start(number + 1, make_decision(number, "word"), [number])
+    writers.finish()
+    assert writers.saves == 2
+
+
+def test_one_write_takes_16_changes(writers: Writers) -> None:
+    for number in range(1 + MAX_CHANGES_PER_SAVE + 1):
+        writers.start(number, note(number))
+    writers.finish()
+    assert writers.saves == 3
+    assert len(notes(writers.results[MAX_CHANGES_PER_SAVE])) == 1 + MAX_CHANGES_PER_SAVE
 
 
 def test_two_changes_of_one_block_are_both_stored(writers: Writers) -> None:

@@ -9,16 +9,17 @@ import pytest
 
 from functions.dispatch_queue.port import Batch
 from functions.rollout_store.ports.device_locks import DeviceLock
+from functions.rollout_store.ports.records import Stored
 from functions.rollouts.device.invoking import CLAIM_DURATION
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.rollout import RolloutStatus
-from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.model.strategy import Retry, Strategy
 from functions.use_cases.create import create
 from functions.use_cases.device_locks import lock_device
 from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.cases.steps import require
-from tests.functions.fragile import CrashError, Fragile
+from tests.functions.fragile import CrashError, Fragile, before
 from tests.functions.use_cases.world import World, device, devices
 
 
@@ -227,3 +228,52 @@ def test_a_lock_that_another_dispatcher_takes_during_the_check_is_lost() -> None
     store.save = slow
     world.dispatch(batch)
     assert world.hub.started == 10
+
+
+def lock_for(world: World, rollout_id: str) -> DeviceLock:
+    """Lock the device "a" for a rollout just now."""
+    lock = DeviceLock(rollout_id=rollout_id, taken_at=world.now)
+    stored = world.stores.locks.get("a")
+    if stored is None:
+        world.stores.locks.add("a", lock)
+    else:
+        world.stores.locks.save("a", Stored(lock, stored.version))
+    return lock
+
+
+def test_a_lock_of_a_rollout_without_the_device_has_ended() -> None:
+    world = World([device("a"), device("b")])
+    lock_for(world, create(world.services, world.request("b"), None).rollout.id)
+    assert lock_device(world.stores, "mine", "a", world.now) is None
+
+
+def test_a_lock_ends_with_the_update_of_its_device_although_its_rollout_goes_on() -> None:
+    world = World([device("a", tutorial_only=True), device("b", online=False)])
+    first = world.create().rollout
+    while world.update(first.id, "a").state is not DeviceState.COMPLETED:
+        world.tick()
+    assert not world.rollout(first.id).is_over
+    lock_for(world, first.id)
+    assert lock_device(world.stores, "mine", "a", world.now) is None
+
+
+def test_a_lock_of_a_queued_device_lasts_as_long_as_a_claim() -> None:
+    world, _ = make_world(online=False)
+    start_at = world.now + timedelta(days=1)
+    first = create(world.services, world.request(start_at=start_at), None).rollout
+    lock = lock_for(world, first.id)
+    assert lock_device(world.stores, "mine", "a", world.now) == first.id
+    assert lock_device(world.stores, "mine", "a", lock.taken_at + CLAIM_DURATION) is None
+
+
+def test_a_lock_that_is_renewed_meanwhile_ends_by_the_same_twin() -> None:
+    world, _ = make_world(stage=60)
+    once = Strategy(timeout=timedelta(seconds=60), retry=Retry(attempts=1))
+    first = world.create(once).rollout
+    assert world.until_over(first.id).counts.failed == 1
+    world.pass_time(minutes=5)
+    lock_for(world, first.id)
+    twin = world.hub.read_twin("a")
+    assert lock_device(world.stores, "mine", "a", world.now) == first.id
+    with before(world.stores.locks, "save", lambda: lock_for(world, first.id)):
+        assert lock_device(world.stores, "mine", "a", world.now, twin) is None
