@@ -93,10 +93,28 @@ def test_silent_devices_of_all_rollouts_are_judged_together_at_the_end() -> None
 
 
 def test_a_response_in_any_rollout_shows_that_silent_devices_are_not_the_hubs_failure() -> None:
+    silent = HubLoad(silent=MIN_SILENT, example="no response")
+    for loads in ([silent, HubLoad(responded=1)], [HubLoad(responded=1), silent]):
+        watch = HubWatch(replace(HEALTHY, responded_at=NOON))
+        for load in loads:
+            watch.accept(load, 0, NOON)
+        assert watch.end_tick(NOON).incident is None
+
+
+def test_silent_devices_add_nothing_to_a_failure_that_is_known() -> None:
     watch = HubWatch(replace(HEALTHY, responded_at=NOON))
-    watch.accept(HubLoad(silent=MIN_SILENT, example="no response"), 0, NOON)
+    watch.accept(HubLoad(silent=9), 0, NOON)
+    watch.accept(HubLoad(failed=MIN_FAILED, example="503"), 0, NOON)
+    known = watch.judge(HubLoad(), NOON)
+    assert known.incident is not None
+    assert watch.end_tick(NOON) == known
+
+
+def test_failures_after_a_response_still_count_at_the_end() -> None:
+    watch = HubWatch(HEALTHY)
     watch.accept(HubLoad(responded=1), 0, NOON)
-    assert watch.end_tick(NOON).incident is None
+    watch.accept(HubLoad(failed=1, example="503"), 0, NOON)
+    assert watch.end_tick(NOON).failed == 1
 
 
 def test_failures_of_all_rollouts_count_together_and_the_next_methods_are_a_probe() -> None:
@@ -128,3 +146,40 @@ def test_a_tick_without_reads_has_no_failed_reads() -> None:
     watch = HubWatch(replace(HEALTHY, failed_reads=2))
     watch.record_read(has_read=False)
     assert watch.end_tick(NOON).failed_reads == 2
+
+
+@pytest.mark.parametrize(("incident", "code"), [(FAILURE, "hubUnavailable"), (None, None)])
+def test_a_rollout_whose_reads_fail_says_that_the_hub_fails_once_that_is_known(
+    incident: HubIncident | None, code: str | None
+) -> None:
+    world = World(devices(20), still=True)
+    rollout_id = world.create().rollout.id
+    before = world.rollout(rollout_id)
+    watch = HubWatch(HubHealth(incident=incident))
+    watch.record_failed_read(world.services, rollout_id, HubUnavailableError("503"))
+    after = world.rollout(rollout_id)
+    assert (after.status_reason.code if after.status_reason else None) == code
+    assert (after == before) is (incident is None)
+
+
+def test_a_refusal_is_stored_once_in_a_rollout() -> None:
+    world = World(devices(20), still=True)
+    rollout_id = world.create().rollout.id
+    watch = HubWatch(HubHealth(incident=READS))
+    for _ in range(2):
+        snapshot = world.stores.rollouts.get(rollout_id)
+        assert snapshot is not None
+        watch.show_refusal(world.services, snapshot)
+    after = world.rollout(rollout_id)
+    assert after.status_reason is not None
+    assert after.status_reason.code == "hubRefusesAccess"
+    assert after.revision == snapshot.rollout.revision
+
+
+def test_a_failure_that_reads_show_names_the_latest_error() -> None:
+    world = World(devices(1))
+    watch = HubWatch(replace(HEALTHY, failed_reads=MIN_FAILED - 1))
+    watch.record_failed_read(world.services, "unknown", HubUnavailableError("status 503"))
+    incident = watch.end_tick(NOON).incident
+    assert incident is not None
+    assert (incident.example, incident.by_reads) == ("status 503", True)
