@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.errors import LostRaceError, UnknownError
-from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.ports.rollouts import MAX_EVENTS_IN_ROLLOUT, Snapshot
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.block import Block
@@ -194,3 +194,14 @@ def test_a_change_of_an_unknown_rollout_is_an_unknown_error() -> None:
     gone: Rollout = replace(snapshot.rollout, id="gone")
     with pytest.raises(UnknownError):
         commit(world.services, replace(snapshot, rollout=gone), add_note)
+
+
+def test_events_that_the_record_has_no_room_for_are_kept_apart() -> None:
+    world = World(devices(3))
+    rollout_id = world.create().rollout.id
+    for _ in range(2 * MAX_EVENTS_IN_ROLLOUT):
+        commit(world.services, read(world, rollout_id), add_note)
+    rollout = world.rollout(rollout_id)
+    assert len(rollout.audit.events) <= MAX_EVENTS_IN_ROLLOUT
+    listed = world.stores.rollouts.list_events(read(world, rollout_id), 1_000, None).items
+    assert len(listed) == rollout.audit.event_count >= 2 * MAX_EVENTS_IN_ROLLOUT

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 
 from functions.errors import StorageUnavailableError
 from functions.rollouts.model import audit
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
+from functions.telemetry.port import NoTelemetry
 from functions.use_cases import commands, event_feed
 from functions.use_cases.create import create
 from functions.use_cases.webhooks import NewWebhook, set_webhook
@@ -71,6 +75,7 @@ def test_a_change_is_queued_for_the_webhooks_that_want_one_of_its_events(
     set_webhook(world.services, "pauses", NewWebhook(url=URL, actions=("paused", "resumed")))
     queued(world)
     rollout_id = world.create().rollout.id
+    assert {visible_at for visible_at, *_ in world.deliveries.waiting} == {world.now}
     assert set(queued(world)) == {(rollout_id, "ops")}
     pause(world, rollout_id)
     assert set(queued(world)) == {(rollout_id, "ops"), (rollout_id, "pauses")}
@@ -102,6 +107,20 @@ def test_a_tick_queues_again_what_the_queue_did_not_take(
     assert queued_by_tick(world) == []
 
 
+def test_a_tick_queues_an_event_that_was_stored_while_the_queue_was_down(
+    world: WorldWithReceivers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout_id = create_scheduled(world)
+
+    def fail(*_: Any) -> None:
+        raise StorageUnavailableError("503")
+
+    with monkeypatch.context() as down:
+        down.setattr(world.deliveries, "put", fail)
+        pause(world, rollout_id)
+    assert queued_by_tick(world) == [rollout_id]
+
+
 def test_a_tick_queues_a_rollout_that_another_process_ended_once(
     world: WorldWithReceivers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,7 +149,8 @@ def test_rollouts_that_ended_within_3_days_are_queued_every_10_minutes() -> None
     assert world.until_over(new).is_over
     set_webhook(world.services, "ops", NewWebhook(url=URL))
     queued(world)
-    world.services.feed.swept_at = None  # a process that has not ticked yet
+    feed = world.services.feed
+    feed.webhooks, feed.swept_at = (), None  # a process that has not ticked yet
     assert set(queued_by_tick(world)) == {old, new}
     begun = world.now - timedelta(seconds=10)
     world.clock.now = begun + timedelta(minutes=9, seconds=59)
@@ -160,3 +180,36 @@ def test_each_event_is_logged_once_with_its_number_and_the_rollout_as_stored(
     assert f"rolloutId={rollout_id} " in text
     assert 'by="ada l." status=paused ' in text
     assert 'reasonCode="" ' in lines[0].getMessage()
+    message = world.rollout(rollout_id).audit.events[-1].message
+    assert text.endswith(f'text="{message}"')
+
+
+class Recorder(NoTelemetry):
+    """Keep the changes that telemetry is told of."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[int | None, int, Sequence[str]]] = []
+
+    def record_change(
+        self, before: Rollout | None, after: Rollout, events: Sequence[Event]
+    ) -> None:
+        revision = before.revision if before else None
+        self.changes.append((revision, after.revision, [event.action for event in events]))
+
+
+def test_telemetry_is_told_of_each_change_with_the_rollout_before(
+    world: WorldWithReceivers,
+) -> None:
+    recorder = Recorder()
+    world.services = replace(world.services, telemetry=recorder)
+    request = world.request(start_at=world.now + timedelta(days=30))
+    rollout_id = create(world.services, request, None).rollout.id
+    pause(world, rollout_id)
+    (created, *_, paused) = recorder.changes
+    assert created[0] is None
+    assert created[2][0] == "created"
+    assert paused == (
+        world.rollout(rollout_id).revision - 1,
+        world.rollout(rollout_id).revision,
+        ["paused"],
+    )
