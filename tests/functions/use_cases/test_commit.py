@@ -101,7 +101,7 @@ def test_a_change_that_loses_every_race_gives_up_after_the_maximum_of_attempts()
     world = World(devices(20))
     rollout_id = world.create().rollout.id
     pauses: list[float] = []
-    services = replace(world.services, sleep=pauses.append)
+    services = replace(world.services, sleep=pauses.append, jitter=lambda: 1.0)
     before = world.rollout(rollout_id)
     store: Any = world.stores.rollouts
     attempts: list[int] = []
@@ -115,7 +115,8 @@ def test_a_change_that_loses_every_race_gives_up_after_the_maximum_of_attempts()
         commit(services, read(world, rollout_id), add_note)
     assert len(attempts) == MAX_ATTEMPTS
     assert len(pauses) == MAX_ATTEMPTS - 1
-    assert 0 < sum(pauses) < 15
+    assert pauses[:3] == pytest.approx([0.005, 0.01, 0.015])
+    assert max(pauses) == pauses[-1] == 0.2
     assert world.rollout(rollout_id) == before
 
 

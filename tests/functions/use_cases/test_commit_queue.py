@@ -40,8 +40,10 @@ class Writers:
 
         store.save = held_up
 
-    def start(self, number: int, decide: Any, needed: Sequence[int] = ()) -> None:
-        snapshot = read(self.world, self.rollout_id)
+    def start(
+        self, number: int, decide: Any, needed: Sequence[int] = (), known: Sequence[int] = ()
+    ) -> None:
+        snapshot = read(self.world, self.rollout_id, *known)
 
         def run() -> None:
             try:
@@ -173,6 +175,24 @@ def test_one_write_takes_as_many_blocks_as_a_transaction_holds(writers: Writers)
         writers.start(number + 1, make_decision(number, "word"), [number])
     writers.finish()
     assert writers.saves == 2
+
+
+def test_a_change_that_turns_out_to_be_too_large_is_left_to_the_next_write(
+    writers: Writers,
+) -> None:
+    many = range(1, 1 + MAX_BLOCKS_PER_SAVE)
+
+    def decide(moment: Moment, stored: Snapshot) -> Change:
+        changes = [make_decision(number, "word")(moment, stored) for number in many]
+        return Change(stored.rollout, {n: c.blocks[n] for n, c in zip(many, changes, strict=True)})
+
+    writers.start(0, note(0))
+    writers.start(1, make_decision(0, "word"), [0])
+    writers.start(2, decide, known=many)
+    writers.finish()
+    assert writers.saves == 3
+    stored = read(writers.world, writers.rollout_id, 0, *many)
+    assert {block.updates[0].explanation for block in stored.blocks.values()} == {"word"}
 
 
 def test_one_write_takes_16_changes(writers: Writers) -> None:
