@@ -27,18 +27,6 @@ def observe(world: World, rollout_id: str) -> Snapshot:
     return commit(world.services, read(world, rollout_id), decide, [0])
 
 
-def test_devices_that_were_observed_are_due_later() -> None:
-    world = World(devices(3), still=True)
-    rollout_id = world.create().rollout.id
-    (before,) = world.rollout(rollout_id).block_summaries
-    assert before.due_at is not None
-    world.pass_time(minutes=1)
-    (after,) = observe(world, rollout_id).rollout.block_summaries
-    assert after.due_at is not None
-    assert after.due_at > before.due_at
-    assert after.revision == before.revision
-
-
 def test_the_time_in_which_devices_could_start_is_counted() -> None:
     world = World(devices(20), still=True)
     rollout_id = world.create().rollout.id
