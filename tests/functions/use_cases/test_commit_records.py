@@ -27,6 +27,23 @@ def observe(world: World, rollout_id: str) -> Snapshot:
     return commit(world.services, read(world, rollout_id), decide, [0])
 
 
+def test_devices_that_were_observed_after_a_change_are_due_as_before() -> None:
+    world = World(devices(60, stage=60), still=True)
+    rollout_id = world.create().rollout.id
+    usual = replace(world.rollout(rollout_id).measured, finished=100, finish_seconds=360_000)
+    snapshot = read(world, rollout_id)
+    commit(world.services, snapshot, lambda _, x: Change(replace(x.rollout, measured=usual)))
+    world.ticks(3)
+    (before,) = world.rollout(rollout_id).block_summaries
+    timeout = timedelta(hours=2)
+    change_strategy(world.services, rollout_id, ADA, lambda known: replace(known, timeout=timeout))
+    (changed,) = world.rollout(rollout_id).block_summaries
+    assert changed.due_at == world.now
+    (after,) = observe(world, rollout_id).rollout.block_summaries
+    assert after == before
+    assert after != changed
+
+
 def test_the_time_in_which_devices_could_start_is_counted() -> None:
     world = World(devices(20), still=True)
     rollout_id = world.create().rollout.id
