@@ -9,7 +9,7 @@ from functions.errors import InvalidError, LostRaceError
 from functions.rollout_store.ports.firmware_catalogue import FirmwareCatalogue
 from functions.rollouts.model.catalogue_entry import CatalogueEntry
 from functions.rollouts.model.firmware import Firmware
-from functions.rollouts.model.identity import Identity
+from functions.rollouts.model.identity import Identity, IdentityKind
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.strategy import Strategy
 from functions.use_cases import catalogue as rules
@@ -56,7 +56,7 @@ def register(catalogue: FirmwareCatalogue, firmware: Firmware, **more: Any) -> C
 
 
 def test_a_new_version_is_kept_with_who_named_it(catalogue: FirmwareCatalogue) -> None:
-    ada = Identity(kind="user", id="1", name="ada")
+    ada = Identity(kind=IdentityKind.API, name="ada")
     assert name(catalogue, FIRST, created_by=ada) == CatalogueEntry(
         firmware=FIRST,
         registered=False,
