@@ -86,7 +86,7 @@ def complete_overview(store: RolloutStore, snapshot: Snapshot) -> Overview:
     """Return a rollout that was read, with the ids of its devices as `get_overview`."""
     rollout = snapshot.rollout
     is_list = rollout.definition.target.condition is None and rollout.resolution is None
-    has_few = is_list and 0 < rollout.total <= BLOCK_SIZE
+    has_few = is_list and rollout.total <= BLOCK_SIZE
     return Overview(rollout, store.list_device_ids(snapshot) if has_few else None)
 
 
