@@ -121,13 +121,13 @@ def _record_check(
     """
     ids, is_complete = _find_existing(services, checked.ids)
 
-    def decide(moment: Moment, stored: Snapshot) -> Change | None:
+    def decide(moment: Moment, stored: Snapshot) -> Change:
         rollout = add_skipped_event(stored.rollout, moment, skipped)
         if stored.rollout.later == checked:
             is_needed = rollout.counts.updating or not is_complete
             later = LaterRollouts(ids=ids, checked=is_complete) if is_needed else NO_LATER_ROLLOUTS
             rollout = replace(rollout, later=later)
-        return Change(rollout) if rollout != stored.rollout else None
+        return Change(rollout)
 
     return commit(services, snapshot, decide)
 
