@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from functions.errors import InvalidError, UnknownError
+from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.use_cases import read
 from functions.use_cases.create import create
@@ -42,7 +43,8 @@ def test_events_are_paged() -> None:
     world.until_over(rollout_id)
     store = world.stores.rollouts
     whole = read.list_events(store, rollout_id, 100, None)
-    found, cursor = [], None
+    found: list[Event] = []
+    cursor: str | None = None
     for _ in whole.items:
         page = read.list_events(store, rollout_id, 1, cursor)
         found += page.items
