@@ -24,8 +24,13 @@ def waiting(number: int) -> DeviceUpdate:
     return make_update(f"d-{number:03}", not_before=at(50), waiting_since=at(0), offline=True)
 
 
-def budget(**values: float) -> TickBudget:
-    known = {"starts": 0.0, "twin_reads": 99.0, "queries": 9.0, "messages_left": 999.0}
+def budget(**values: Any) -> TickBudget:
+    known: dict[str, Any] = {
+        "starts": 0.0,
+        "twin_reads": 99.0,
+        "queries": 9.0,
+        "messages_left": 999.0,
+    }
     return TickBudget(**{**known, **values})
 
 
