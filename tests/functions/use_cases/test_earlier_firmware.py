@@ -1,12 +1,14 @@
 """Test which earlier firmware is found for devices, and what is said about the others."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
 from functions.errors import ConflictError
+from functions.rollout_store.ports.rollouts import MAX_FIRMWARE_CHARACTERS_BESIDE_BLOCK
 from functions.rollouts.device.undoing import Evidence
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.rollout import RolloutStatus
@@ -153,3 +155,29 @@ def test_of_several_completed_rollouts_the_newest_that_fits_counts(world: World)
     )
     found = find_completed(world.stores.rollouts, undone_id, wanted)
     assert {name: item.version for name, item in found.items()} == {"d-001": "1.4.0"}
+
+
+def save_package(world: World, version: str, characters: int) -> None:
+    """Store a package whose record has this length."""
+    short = Firmware(version=version, package_uri="")
+    missing = characters - len(json.dumps(asdict(short)))
+    world.stores.catalogue.save(replace(short, package_uri="x" * missing))
+
+
+@pytest.mark.parametrize(("count", "kept"), [(100, 2), (101, 3)])
+def test_packages_of_most_devices_come_first_as_far_as_a_rollback_has_room(
+    world: World, count: int, kept: int
+) -> None:
+    """Let two packages just fit beside the only block of a rollback of up to 100 devices."""
+    for version in ("1.0", "1.1", "1.2"):
+        save_package(world, version, MAX_FIRMWARE_CHARACTERS_BESIDE_BLOCK // 2)
+    versions = dict.fromkeys(names(count - 3), "1.2") | {"b": "1.0", "c": "1.0", "d": "1.1"}
+    found = find(world, versions)
+    assert len({item.version for item in found.firmware.values()}) == kept
+    assert ("d" in found.firmware) is (kept == 3)
+    assert found.left_out == (
+        ""
+        if kept == 3
+        else " Not brought back: 1 device whose versions exceed what one rollback can hold: 1.1."
+        " Bring them back with one rollout per version."
+    )
