@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from functions.rollout_store.ports.rollouts import MAX_FIRMWARE_CHARACTERS_BESID
 from functions.rollouts.device.undoing import Evidence
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.rollout import RolloutStatus
-from functions.use_cases import earlier_firmware
+from functions.use_cases import completed_firmware, earlier_firmware
 from functions.use_cases.completed_firmware import find_completed
 from functions.use_cases.earlier_firmware import EarlierFirmware
 from functions.use_cases.undone_devices import UndoneDevice, UndoneDevices
@@ -181,3 +182,26 @@ def test_packages_of_most_devices_come_first_as_far_as_a_rollback_has_room(
         else " Not brought back: 1 device whose versions exceed what one rollback can hold: 1.1."
         " Bring them back with one rollout per version."
     )
+
+
+def test_only_rollouts_that_may_have_what_is_wanted_are_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completed_firmware, "_PAGE", 1)
+    ids = []
+    for version in ("1.4.0", "1.5.0", "1.6.0"):
+        world.pass_time(seconds=1)
+        ids.append(roll_out(world, version))
+    read, get = list[str](), world.stores.rollouts.get
+
+    def record(rollout_id: str) -> Any:
+        read.append(rollout_id)
+        return get(rollout_id)
+
+    monkeypatch.setattr(world.stores.rollouts, "get", record)
+    find_in = partial(find_completed, world.stores.rollouts, NEWEST)
+    assert set(find_in(taken({"d-000": "1.4.0"}))) == {"d-000"}
+    assert read == ids[:1]
+    monkeypatch.setattr(completed_firmware, "MAX_SEARCHED", 2)
+    assert not find_in(taken({"d-000": "1.4.0"}))
+    assert set(find_in(taken({"d-000": "1.5.0"}))) == {"d-000"}
