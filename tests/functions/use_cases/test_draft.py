@@ -7,7 +7,7 @@ import pytest
 from functions.errors import InvalidError
 from functions.rollouts.model.block import BLOCK_SIZE, Block
 from functions.rollouts.model.firmware import Firmware
-from functions.rollouts.model.identity import API
+from functions.rollouts.model.identity import Identity, IdentityKind
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollback import package_key
 from functions.rollouts.model.rollout import RolloutStatus
@@ -16,6 +16,7 @@ from functions.rollouts.rollout.strata import Strata
 from functions.use_cases import draft
 from tests.functions.builders import NOON, ROLLOUT_ID, at, make_rollout, make_wave, make_waves
 
+ADA = Identity(kind=IdentityKind.API, name="ada")
 FIRMWARE = Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin")
 EARLIER = Firmware(version="2.3.0", package_uri="https://packages.example/fw-2.3.0.bin")
 IDS = [f"d-{number:03}" for number in range(250)]
@@ -39,6 +40,7 @@ def test_a_draft_keeps_what_was_requested() -> None:
         rollback_of="undone",
         earlier_firmware=(EARLIER,),
         key_hash="key",
+        created_by=ADA,
         remark=" A remark.",
     )
     rollout = draft.draft_rollout(request, ROLLOUT_ID, NOON)
@@ -47,11 +49,11 @@ def test_a_draft_keeps_what_was_requested() -> None:
     assert (definition.firmware, definition.strategy) == (FIRMWARE, request.strategy)
     assert (definition.target.condition, definition.target.joiners) == (request.condition, True)
     assert (definition.created_at, definition.start_at) == (NOON, at(60))
-    assert (definition.created_by, definition.labels) == (API, {"build": "1234"})
+    assert (definition.created_by, definition.labels) == (ADA, {"build": "1234"})
     assert (definition.rollback_of, definition.earlier_firmware) == ("undone", (EARLIER,))
     assert definition.key_hash == "key"
     (event,) = rollout.audit.events
-    assert (event.at, event.action, event.by) == (NOON, "created", "api")
+    assert (event.at, event.action, event.by) == (NOON, "created", "ada")
     assert event.message == "Firmware 2.4.0. A remark."
 
 
