@@ -207,3 +207,13 @@ def test_a_failure_is_recorded_although_another_one_is_recorded_first(
     with before(webhooks, "save", record_other):
         try_with(world, delivery, 500)
     assert failing(world) is not None
+
+
+def test_a_run_that_finds_no_events_leaves_them_to_the_next_one(
+    world: WorldWithReceivers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = create(world)
+    with monkeypatch.context() as removed:
+        removed.setattr(world.stores.rollouts, "list_events_from", lambda *_: [])
+        assert try_with(world, delivery, 200) == 0
+    assert try_with(world, delivery, 200) > 0
