@@ -19,7 +19,7 @@ class Share:
 
     def __str__(self) -> str:
         whole, rest = divmod(self.hundredths, 100)
-        return f"{whole}.{rest:02d}".rstrip("0").rstrip(".") + "%" if rest else f"{whole}%"
+        return f"{whole}.{rest:02d}".rstrip("0") + "%" if rest else f"{whole}%"
 
     def of(self, total: int) -> Fraction:
         """Return this share of `total`, exactly: 2.5% of 21 is 21/40."""

@@ -77,7 +77,8 @@ def test_the_next_attempt_still_knows_what_ran_before_the_first() -> None:
 
 def test_a_repeat_keeps_what_the_attempt_began_with() -> None:
     """Keep the baseline: the device may have reported between the first call and the repeat."""
-    again = invoking.claim(make_moment(30), make_in_doubt(), speaking_twin("downloading", 20))
+    ready = make_in_doubt()._replace(observe_at=None)
+    again = invoking.claim(make_moment(30), ready, speaking_twin("downloading", 20))
     assert again.baseline == make_claimed().baseline
     assert (again.dispatched_at, again.attempt) == (at(0), 1)
     assert again.not_before == at(30) + CLAIM_DURATION

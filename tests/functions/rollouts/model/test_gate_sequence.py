@@ -28,6 +28,7 @@ def test_each_failure_ends_a_prefix_whatever_order_they_come_in() -> None:
 
 def test_a_device_that_did_not_start_after_all_leaves_every_prefix_behind_it() -> None:
     assert prefixes(begin(9).fail(3).fail(8).release(5)) == [(1, 3), (2, 7)]
+    assert prefixes(begin(9).fail(3).release(4).release(2)) == [(1, 2)]
 
 
 def test_a_failure_that_is_withdrawn_leaves_its_device_as_healthy() -> None:

@@ -1,7 +1,5 @@
 """Test when signed links expire."""
 
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -47,22 +45,10 @@ def test_other_links_do_not_expire(query: str) -> None:
     assert expires_at(f"{BASE}?{query}") is None
 
 
-@pytest.fixture
-def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Set the zone of this computer to one that is behind UTC."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "America/New_York")
-        time.tzset()
-        expires_at.cache_clear()
-        yield
-    time.tzset()
-    expires_at.cache_clear()
-
-
 @pytest.mark.usefixtures("new_york")
 @pytest.mark.parametrize("text", ["2027-01-01", "2027-01-01T00:00:00Z"])
 def test_the_zone_of_this_computer_does_not_matter(text: str) -> None:
-    found = expires_at(f"{BASE}?se={text}&sig=abc")
+    found = expires_at(f"{BASE}?se={text}&sig=another")
     assert (found, found and found.tzinfo) == (NEW_YEAR, UTC)
 
 

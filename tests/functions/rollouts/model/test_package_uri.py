@@ -125,7 +125,12 @@ def test_the_longest_secret_is_hidden_first() -> None:
     assert hide_secrets("403 for abcdefgh", uri) == "403 for ***"
 
 
+def test_a_signature_with_escaped_padding_is_hidden_without_its_link() -> None:
+    assert hide_secrets(f"403 for {'a' * 43}%3D") == "403 for ***"
+
+
 def test_secrets_in_the_keys_of_objects_are_hidden() -> None:
+    assert hide_secrets_in({SIGNATURE: 1}, URI) == {"***": 1}
     assert hide_secrets_in({URI: [1]}, URI) == {SAFE: [1]}
 
 

@@ -54,6 +54,12 @@ def test_a_verb_agrees_with_its_number(number: int, present: str, past: str) -> 
     assert (texts.to_be(number), texts.was(number)) == (present, past)
 
 
+@pytest.mark.usefixtures("new_york")
+def test_a_time_is_in_utc_whatever_the_zone_of_this_computer() -> None:
+    noon = datetime(2026, 12, 1, 12, tzinfo=_PLUS_TWO)
+    assert texts.utc_time(noon) == "2026-12-01T10:00:00Z"
+
+
 @given(st.integers(0, 2**32).map(lambda second: datetime.fromtimestamp(second, _PLUS_TWO)))
 def test_a_time_is_read_back_to_the_second(time: datetime) -> None:
     text = texts.utc_time(time)
