@@ -115,14 +115,17 @@ def _advance_or_log(
     """Advance one rollout and queue its batches. Return its load; log an error."""
     load = HubLoad()
     try:
-        load, leases = _advance_one(services, rollout_id, budget, taken.freeze, hub, whole=whole)
-        _queue_batches(services, rollout_id, leases, taken.spread_seconds)
-    except HubUnavailableError as error:
-        _log.warning("rollout %s: the hub is unavailable in this tick: %s", rollout_id, error)
-        if isinstance(error, DailyQuotaError):  # the hub works; the next tick says that it waits
-            return load
-        load = replace(load, throttled=load.throttled + 1)
-        hub.record_failed_read(services, rollout_id, error)
+        try:
+            load, leases = _advance_one(
+                services, rollout_id, budget, taken.freeze, hub, whole=whole
+            )
+            _queue_batches(services, rollout_id, leases, taken.spread_seconds)
+        except HubUnavailableError as error:
+            _log.warning("rollout %s: the hub is unavailable in this tick: %s", rollout_id, error)
+            if isinstance(error, DailyQuotaError):  # the hub works; the next tick says so
+                return load
+            load = replace(load, throttled=load.throttled + 1)
+            hub.record_failed_read(services, rollout_id, error)
     except NewerSchemaError as error:
         _log.warning("rollout %s: left to hosts of the newer release: %s", rollout_id, error)
     except LostRaceError as error:

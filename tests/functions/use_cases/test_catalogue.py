@@ -199,3 +199,12 @@ def test_packages_are_the_same_if_version_and_hash_are_known_to_be() -> None:
     by_manifest = replace(UNKNOWN, manifest=signed(sha256=HASH))
     assert rules.digest(by_manifest) == HASH
     assert rules.same_package(FIRST, by_manifest)
+
+
+def test_a_change_says_whether_the_version_is_new(catalogue: FirmwareCatalogue) -> None:
+    made = CatalogueEntry(firmware=FIRST)
+    assert rules.change(catalogue, "2.4.0", lambda _: made) == (made, True)
+    assert rules.change(catalogue, "2.4.0", lambda _: made) == (made, False)
+    moved = replace(made, firmware=MOVED)
+    changed = replace(moved, revision=2)
+    assert rules.change(catalogue, "2.4.0", lambda _: moved) == (changed, False)
