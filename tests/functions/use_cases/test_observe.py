@@ -1,14 +1,22 @@
 """Test which due devices a tick reads, and in which way."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.use_cases.observe import NOTHING, Observations, observe_due
+from functions.use_cases.observe import (
+    NOTHING,
+    Observations,
+    apply_observations,
+    drop_taken_over,
+    observe_due,
+)
 from functions.use_cases.tick_budget import TickBudget
-from tests.functions.builders import at, make_moment, make_update
+from tests.functions.builders import at, make_moment, make_twin, make_update, speaking_twin
 from tests.functions.use_cases.world import World, devices
 
 MOMENT = make_moment(100)
@@ -50,8 +58,10 @@ def test_ten_devices_or_more_are_queried_and_fewer_are_read_one_by_one(
     world: World, count: int, reads: int, queries: int
 ) -> None:
     updates = [under_way(number) for number in range(count)]
-    found = observe_due(world.hub, MOMENT, updates, budget())
+    spent = budget(reserved=999.0)  # for these devices
+    found = observe_due(world.hub, MOMENT, updates, spent)
     assert found.twins.keys() == ids(*range(count))
+    assert spent.messages_left == 999 - count
     assert len(found.fresh) == world.hub.operations.twin_reads == reads
     assert world.hub.operations.queries == queries
     assert found.find_read(updates) == list(range(count))
@@ -121,3 +131,37 @@ def test_the_updates_of_devices_of_which_anything_was_read_are_found(
     observations: Observations, indexes: list[int]
 ) -> None:
     assert observations.find_read([under_way(number) for number in range(3)]) == indexes
+
+
+@pytest.mark.parametrize(("connected", "waits"), [(True, (False, False)), (False, (True, True))])
+def test_a_device_waits_as_long_as_its_connection_or_its_twin_says(
+    connected: bool, waits: tuple[bool, bool]
+) -> None:
+    update = waiting(0)._replace(delays=3)
+    twin = make_twin(device_id="d-000", connected=connected)
+    for observations in (
+        Observations({}, frozenset(), {"d-000": connected}),
+        Observations({"d-000": twin}, frozenset({"d-000"}), {}),
+    ):
+        after = apply_observations(MOMENT, update, observations)
+        assert (after.offline, after.seen_offline) == waits
+
+
+def test_twins_of_failed_devices_that_another_rollout_has_taken_over_are_dropped(
+    world: World,
+) -> None:
+    own, other = MOMENT.rollout.id, "98000000000000-0123456789ab"
+    silent, named = make_twin(), speaking_twin("completed", 10)
+    failed = [make_update(f"d-{number:03}", state=DeviceState.FAILED) for number in range(1, 7)]
+    twins = {"d-000": silent, "d-001": None, "d-002": named, "d-004": silent, "d-006": silent}
+    twins |= {"d-003": silent}  # d-005 was not read
+    holders = {**dict.fromkeys(ids(0, 1, 2, 5, 6), other), "d-003": own}
+    for device_id, holder in holders.items():
+        world.stores.locks.add(device_id, DeviceLock(rollout_id=holder, taken_at=at(0)))
+    before = Observations(twins, frozenset(), {})
+    updates = [under_way(0), *failed]
+    after = drop_taken_over(world.stores.locks, MOMENT, updates, before)
+    assert after == replace(before, twins=twins | {"d-006": None})
+    assert drop_taken_over(world.stores.locks, MOMENT, updates[:-1], before) is before
+    locks: Any = None
+    assert drop_taken_over(locks, MOMENT, failed, NOTHING) is NOTHING

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from functions.rollouts.model.freeze import Freeze
 from functions.use_cases.stored_budget import TakenBudget, store_budget, take_budget
 from tests.functions.fragile import before
 from tests.functions.use_cases.world import World
@@ -40,6 +41,19 @@ def test_a_tick_takes_the_whole_budget_and_stores_what_it_leaves(world: World) -
     again = world.stores.budget.get()
     assert again is not None
     assert again.record == rest
+
+
+def test_a_tick_gets_what_the_time_since_the_last_one_has_added(world: World) -> None:
+    take(world)
+    world.pass_time(seconds=4)
+    assert take(world).budget.starts == pytest.approx(4 * world.services.limits.starts)
+
+
+def test_a_tick_reads_the_freeze_with_its_budget(world: World) -> None:
+    assert take(world).freeze is None
+    freeze = Freeze(revision=1, reason="holidays", by="ada", since=world.now)
+    world.stores.freezes.save(freeze, None)
+    assert take(world).freeze == freeze
 
 
 def test_a_tick_that_another_one_overtakes_takes_and_stores_nothing(world: World) -> None:
