@@ -52,7 +52,7 @@ def moment(count: int, *, needs_fresh_twins: bool = False) -> Moment:
 
 
 def read(hub: Any, now: Moment, count: int) -> tuple[Mapping[str, DeviceTwin | None], list[int]]:
-    """Read the twins of so many devices. Return them and the announced numbers of single reads."""
+    """Read the twins of `count` devices. Return them and the announced numbers of single reads."""
     announced = list[int]()
     updates = [make_update(f"d-{number:03}") for number in range(count)]
     return read_baseline_twins(hub, now, updates, announced.append), announced

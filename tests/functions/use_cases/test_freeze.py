@@ -100,7 +100,7 @@ def test_a_freeze_that_loses_every_race_is_given_up(world: World) -> None:
     assert len(attempts) == MAX_ATTEMPTS
 
 
-def test_the_hub_is_asked_only_while_a_freeze_of_some_devices_is_in_force(world: World) -> None:
+def test_the_hub_is_read_only_while_a_freeze_of_some_devices_is_in_force(world: World) -> None:
     frozen, _ = enter(world, condition=CONDITION, until=NOON + timedelta(hours=1))
     world.hub.matching = {"d-001"}
     names = list(world.hub.devices)
