@@ -22,7 +22,7 @@ READS = replace(REFUSAL, refuses_reads=True)
 
 
 def probe(health: HubHealth, outcome: Exception | None) -> tuple[HubWatch, int]:
-    """Probe the hub, which responds with `outcome`. Return the watch and the number of calls."""
+    """Let a watch probe the hub, which responds with `outcome`. Return both the watch and calls."""
     world, calls = World(devices(1)), list[int]()
 
     def ping() -> None:
