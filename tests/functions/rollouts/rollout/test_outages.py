@@ -157,7 +157,7 @@ def test_outages_of_three_strata_are_named(count: int) -> None:
         (RolloutStatus.RUNNING, Reason(code=AMBIENT, message=""), HUB, None),
     ],
 )
-def test_an_outage_takes_the_place_of_no_reason_that_needs_a_person(
+def test_an_outage_hides_no_reason_that_needs_a_person(
     status: RolloutStatus, shown: Reason | None, during: str, after: Reason | None
 ) -> None:
     rollout = make_rollout(status=status, status_reason=shown)
