@@ -8,8 +8,10 @@ import pytest
 
 from functions.errors import HubUnavailableError
 from functions.hub_gateway.port import ConditionError
+from functions.rollouts.model import texts
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.strategy import OnConflict, Strategy
+from functions.rollouts.rollout.joiners import expected_search
 from functions.use_cases import plan_warnings
 from functions.use_cases.planned_versions import PlannedVersions, find_versions
 from functions.use_cases.target_devices import FoundDevices
@@ -65,7 +67,6 @@ def test_a_freeze_whose_condition_cannot_be_evaluated_has_no_devices(
 ) -> None:
     hub: Any = world.hub
     freeze = replace(FREEZE, condition="nonsense")
-    assert [item.count for item in plan_warnings.warn_of_freeze(world.services, freeze, [])] == [0]
 
     def fail(*_: Any) -> Any:
         raise error
@@ -75,14 +76,23 @@ def test_a_freeze_whose_condition_cannot_be_evaluated_has_no_devices(
     assert warning.count == 0
 
 
+def test_a_condition_of_a_freeze_is_not_evaluated_for_no_device(world: World) -> None:
+    hub: Any = world.hub
+    hub.find_matching = None
+    freeze = replace(FREEZE, condition="tags.site = 'rome'")
+    (warning,) = plan_warnings.warn_of_freeze(world.services, freeze, [])
+    assert warning.count == 0
+
+
 def test_a_conflict_is_a_warning_if_the_strategy_refuses_conflicts(world: World) -> None:
     refusing = world.request(strategy=Strategy(on_conflict=OnConflict.REFUSE))
     found = FoundDevices(devices=())
     assert plan_warnings.warn_of_refusal(world.services, refusing, found) == []
-    world.create()
+    earlier = world.create().rollout
     found = FoundDevices(devices=[*world.hub.query_devices(["d-001"], ())])
     (warning,) = plan_warnings.warn_of_refusal(world.services, refusing, found)
     assert (warning.code, warning.count) == ("conflict", 1)
+    assert earlier.id in warning.message
     assert plan_warnings.warn_of_refusal(world.services, world.request(), found) == []
 
 
@@ -92,11 +102,13 @@ def test_a_conflict_is_a_warning_if_the_strategy_refuses_conflicts(world: World)
 def test_a_search_for_joiners_takes_a_query_for_each_hundred_devices(
     world: World, total: int, queries: str
 ) -> None:
-    waves = [make_wave(name="canary"), make_wave(name="rest")]
+    waves = [make_wave(name=name) for name in ("canary", "more", "rest")]
     (warning,) = plan_warnings.warn_of_joiners(world.services, waves, total)
     assert warning.count == total
     assert f"takes {queries} of" in warning.message
     assert "join wave rest," in warning.message
+    interval = expected_search(world.services.limits, 2 if total > 100 else 1)
+    assert f"at most every {texts.duration(interval)}." in warning.message
 
 
 @pytest.mark.parametrize(
@@ -119,12 +131,16 @@ def test_a_downgrade_names_five_versions(world: World, higher: dict[str, int], w
     assert plan_warnings.warn_of_downgrades(world.request(), none) == []
 
 
-def test_versions_are_counted_by_query_and_sorted_by_frequency(world: World) -> None:
+@pytest.mark.parametrize("condition", [None, "tags.site = 'rome'"])
+def test_versions_are_counted_by_query_and_sorted_by_frequency(
+    world: World, condition: str | None
+) -> None:
     hub: Any = world.hub
     rows = [("2.4", 4), ("1.0", 3), ("3.0", 1), ("3.1", 2), (None, 9), ("1.0", 2), ("2.5", 1)]
-    hub.count_versions_of = lambda _: rows
+    hub.count_versions_of = lambda _: rows if condition is None else []
+    hub.count_versions_matching = lambda _: rows
     firmware = replace(FIRMWARE, reported_as=("2.4", "2.5"))
-    request = replace(world.request(), firmware=firmware)
+    request = replace(world.request(), firmware=firmware, condition=condition)
     found = find_versions(hub, request, FoundDevices(devices=()))
     assert found is not None
     assert list(found.running.items())[:2] == [("1.0", 5), ("2.4", 4)]
