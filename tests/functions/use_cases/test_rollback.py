@@ -9,7 +9,7 @@ from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import RolloutStatus
-from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.rollouts.model.strategy import FailureGate, OnBreach, OnConflict, Strategy, WavePlan
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases.create import create
 from functions.use_cases.rollback import roll_back
@@ -52,6 +52,30 @@ def test_each_device_goes_back_to_its_own_version_with_the_same_gates() -> None:
     assert {versions[name] for name in newer} == {"1.5.0"}
     assert {versions[f"d-{n:03}"] for n in range(20, 30)} == {"1.0.0"}
     assert world.rollout(rollout_id).rollback == RolledBack(back.id)
+
+
+@pytest.mark.parametrize(("count", "invoked"), [(10, 10), (11, 0)])
+def test_a_rollback_of_up_to_ten_devices_invokes_them_with_its_request(
+    count: int, invoked: int
+) -> None:
+    world = World(devices(count))
+    world.stores.catalogue.save(FACTORY)
+    refusing = Strategy(
+        on_conflict=OnConflict.REFUSE,
+        failure_gate=FailureGate(on_breach=OnBreach.CANCEL),
+        stratify_by=("tags.model",),
+    )
+    request = replace(world.request(strategy=refusing), labels={"build": "7"})
+    rollout_id = create(world.services, request, None).rollout.id
+    world.until_over(rollout_id)
+    before = world.hub.operations.methods
+    made = roll_back(world.services, rollout_id, ADA)
+    assert world.hub.operations.methods - before == len(made.updates) == invoked
+    assert made.is_new
+    assert made.rollout.definition.labels == {"build": "7"}
+    strategy = made.rollout.strategy
+    assert strategy.failure_gate.on_breach is OnBreach.PAUSE
+    assert (strategy.on_conflict, strategy.stratify_by) == (OnConflict.SUPERSEDE, ())
 
 
 def test_devices_whose_earlier_firmware_is_unknown_are_left_out() -> None:
