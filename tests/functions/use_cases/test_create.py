@@ -123,3 +123,33 @@ def test_a_request_starts_nothing_once_the_messages_of_the_day_are_used_up() -> 
     assert made.status_reason is not None
     assert made.status_reason.code == "dailyQuota"
     assert world.hub.started == 1
+
+
+def test_the_devices_that_a_request_starts_are_counted_for_the_pacing() -> None:
+    world = World(devices(3), still=True)
+    assert make(world).rollout.measured.hub_load.starts == 3
+
+
+@pytest.mark.parametrize(("paths", "is_gathered"), [((), True), (("tags.model",), False)])
+def test_a_long_list_is_kept_in_parts_until_it_is_resolved(
+    paths: tuple[str, ...], is_gathered: bool
+) -> None:
+    world = World(devices(1_200), still=True)
+    rollout = make(world, strategy=Strategy(stratify_by=paths)).rollout
+    found = rollout.resolution
+    assert found is not None
+    assert (found.devices, found.cursor, found.gathered) == (1_200, None, is_gathered)
+    assert found.parts == found.listed_parts > 0
+    parts = world.stores.targets.get_parts(rollout.id, 0, found.parts)
+    assert [item.device_id for item in parts] == list(world.hub.devices)
+
+
+def test_a_condition_of_many_devices_is_continued_where_the_request_stopped() -> None:
+    world = World(devices(1_200), still=True)
+    rollout = make(world, device_ids=(), condition="tags.site = 'berlin'").rollout
+    found = rollout.resolution
+    assert found is not None
+    assert (found.listed_parts, found.gathered) == (0, False)
+    assert 0 < found.devices < 1_200
+    assert found.cursor is not None
+    assert len(world.stores.targets.get_parts(rollout.id, 0, found.parts)) == found.devices
