@@ -9,10 +9,12 @@ import pytest
 
 from functions.errors import PlanChangedError, StorageUnavailableError
 from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import ResolveTarget, Strategy
 from functions.use_cases import plan
 from functions.use_cases.create import Creation, create
 from functions.use_cases.target_devices import MAX_STARTED_BY_REQUEST
+from tests.cases.steps import roll_out
 from tests.functions.use_cases.world import NOON, World, devices
 
 LATER: dict[str, Any] = {
@@ -153,3 +155,13 @@ def test_a_condition_of_many_devices_is_continued_where_the_request_stopped() ->
     assert 0 < found.devices < 1_200
     assert found.cursor is not None
     assert len(world.stores.targets.get_parts(rollout.id, 0, found.parts)) == found.devices
+
+
+def test_a_rollout_of_devices_that_all_run_its_version_ends_with_the_request() -> None:
+    world = World(devices(3), still=True)
+    roll_out(world, "2.4.0")
+    world.pass_time(hours=1)
+    made = make(world)
+    assert made.rollout.status is RolloutStatus.COMPLETED
+    assert made.rollout.ended_at == world.now
+    assert {update.state for update in made.updates} == {DeviceState.SKIPPED}
