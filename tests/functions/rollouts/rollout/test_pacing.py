@@ -178,3 +178,35 @@ def test_the_speed_has_a_minimum() -> None:
     for _ in range(20):
         budget = adapt(budget, HubLoad(throttled=3))
     assert budget.factor == SLOWEST
+
+
+# -- a day that is used up -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("until", "of", "is_kept"),
+    [(60, 400_000, True), (10, 400_000, False), (11, 400_000, True), (60, 8_000, False)],
+)
+def test_a_refusal_lasts_until_its_time_or_until_the_hub_has_another_size(
+    until: float, of: float, *, is_kept: bool
+) -> None:
+    budget = Budget(at=NOON, refused_until=at(until), refused_of=of)
+    found = refill(budget, S1, at(10))
+    expected = (at(until), of) if is_kept else (None, 0.0)
+    assert (found.refused_until, found.refused_of) == expected
+    assert refill(Budget(at=NOON, refused_of=of), S1, at(10)).refused_of == of
+
+
+def test_a_faster_hub_saves_up_fewer_seconds_of_its_own() -> None:
+    fast = quotas(Tier.S1, 1, scale=10)
+    full = fast.queries * SAVED_SECONDS / 10
+    assert refill(None, fast, NOON).queries == pytest.approx(full)
+    assert refill(Budget(at=NOON), fast, at(999)).queries == pytest.approx(full)
+
+
+def test_a_slower_hub_and_a_share_add_less_each_second() -> None:
+    half = replace(S1, share=0.5)
+    found = refill(Budget(at=NOON, factor=0.25), half, at(2))
+    assert found.starts == pytest.approx(2 * half.starts / 4)
+    assert found.twin_reads == pytest.approx(2 * S1.twin_reads / 8)
+    assert found.queries == pytest.approx(2 * S1.queries / 8)
