@@ -11,6 +11,7 @@ from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.stratum import StratumGate
 from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.rollouts.rollout.retry import Selection, requeue, requeue_blocks, retry
@@ -69,7 +70,8 @@ def test_a_rollout_that_was_cancelled_before_its_start_is_scheduled_again(*, sta
 def test_the_gate_begins_anew_in_each_wave_with_failures() -> None:
     part = replace(make_part(3, 4, completed=2), not_started=1)
     failed = make_stratified_wave(part, make_part(completed=1), status=WaveStatus.FAILED)
-    found = retry_all(make_stratified(failed)).waves[0]
+    gates = (StratumGate(), StratumGate())  # their sequences have begun anew
+    found = retry_all(make_stratified(failed, stratum_gates=gates)).waves[0]
     assert (found.acknowledged_failed, found.acknowledged_not_started) == (2, 1)
     assert found.sequence == failed.sequence.restart()
     assert found.strata == (part.acknowledge(), make_part(completed=1))
