@@ -127,8 +127,10 @@ def test_a_rollback_and_an_approval_are_recorded_with_their_caller() -> None:
     assert (event.at, event.action, event.by) == (at(60), "rolledBack", "ada")
     assert event.message == "Rolled back by ada."
     pending = make_wave(2, status=WaveStatus.PENDING, approval=True)
-    asked = Reason(code="awaitingApproval", message="")
-    approved = operator_commands.approve(make_rollout(pending, status_reason=asked), at(60), ADA)
+    requested = Reason(code="awaitingApproval", message="")
+    approved = operator_commands.approve(
+        make_rollout(pending, status_reason=requested), at(60), ADA
+    )
     assert approved.status_reason is None
     assert (approved.audit.events[-1].at, approved.audit.events[-1].by) == (at(60), "ada")
 
