@@ -12,7 +12,7 @@ from functions.rollouts.model.strategy import FailureGate, Strategy, percent
 from functions.rollouts.model.stratum import StratumGate
 from functions.rollouts.model.wave import Counts, WaveStatus, WaveStratum
 from functions.rollouts.rollout import gate, gate_view
-from tests.functions.builders import NOON, change, make_rollout, make_wave
+from tests.functions.builders import NOON, at, change, make_rollout, make_wave
 
 
 def sequence(started: int, in_flight: int, *failed: int) -> GateSequence:
@@ -98,3 +98,15 @@ def test_a_preview_names_the_failure_that_would_have_breached() -> None:
     assert (found.breached, found.breached_at_failure) == (True, 4)
     assert found.failures_to_breach == 0
     assert not gate_view.preview(rollout, tight)[0].breached
+
+
+def test_a_view_says_since_when_failures_count() -> None:
+    wave = make_wave(10, acknowledged_at=at(60), strata=(WaveStratum(),))
+    gates = (StratumGate(acknowledged_at=at(90)),)
+    rollout = change(make_rollout(wave), strata=("model-a",), stratum_gates=gates)
+    assert [item.counted_since for item in gate_view.view(rollout)] == [at(60), at(90)]
+
+
+def test_a_view_without_devices_counts_none() -> None:
+    (found,) = gate_view.view(make_rollout(make_wave(10, sequence=sequence(0, 0))))
+    assert (found.healthy, found.in_flight, found.ratio) == (0, 0, 0.0)

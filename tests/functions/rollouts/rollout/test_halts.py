@@ -61,3 +61,24 @@ def test_an_outage_after_the_end_is_left_out_and_all_are_in_order() -> None:
     )
     codes = [halt.code for halt in list_halts(rollout, NOON + 10 * HOUR)]
     assert codes == ["ambientOutage", "hubUnavailable"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "until"), [(0, None), (1, None), (2, NOON + 2 * HOUR), (3, NOON + 2 * HOUR)]
+)
+def test_an_outage_is_listed_from_its_beginning_and_lasts_until_its_end(
+    hours: int, until: datetime | None
+) -> None:
+    outage = Outage(code="hubUnavailable", message="x", since=NOON, until=NOON + 2 * HOUR)
+    (halt,) = list_halts(make_rollout(outages=(outage,)), NOON + hours * HOUR)
+    assert (halt.code, halt.message, halt.since, halt.until) == ("hubUnavailable", "x", NOON, until)
+    assert not list_halts(make_rollout(outages=(outage,)), NOON - HOUR)
+
+
+def test_a_window_is_listed_from_the_moment_in_which_it_closes() -> None:
+    rollout = replace(make_rollout(make_wave(1), strategy=Strategy(window=NIGHTS)), started_at=NOON)
+    (halt,) = list_halts(rollout, NOON)
+    assert halt.message == "The maintenance window is closed until 2026-11-23T21:00:00Z."
+    closes = NOON + 16 * HOUR
+    assert len(list_halts(rollout, closes - timedelta(seconds=1))) == 1
+    assert [item.since for item in list_halts(rollout, closes)] == [NOON, closes]

@@ -36,6 +36,10 @@ NIGHT = Window(start=time(22), end=time(4, 30), timezone="UTC", days=frozenset({
             {"failure_gate": FailureGate(confidence=0.9, on_breach=OnBreach.CANCEL)},
             "failureGate.confidence 0.95 -> 0.9, failureGate.onBreach pause -> cancel",
         ),
+        (
+            {"failure_gate": FailureGate(confidence=0.9), "timeout": timedelta(minutes=30)},
+            "failureGate.confidence 0.95 -> 0.9, timeout 1 h -> 30 min",
+        ),
     ],
 )
 def test_each_field_that_differs_is_told_with_both_values(
