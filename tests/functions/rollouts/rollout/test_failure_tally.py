@@ -75,3 +75,15 @@ def test_the_most_frequent_code_comes_first_and_keeps_its_first_example() -> Non
         FailureCount(ErrorCode.REPORTED, 2, "d-1"),
         FailureCount(ErrorCode.TIMED_OUT, 1, "d-0"),
     )
+
+
+def test_a_code_keeps_its_first_example_and_a_new_code_gets_one() -> None:
+    tally = FailureTally([FailureCount(ErrorCode.TIMED_OUT, 1, "first")])
+    for name, code in (("b", ErrorCode.TIMED_OUT), ("c", ErrorCode.REPORTED)):
+        begun = make_update(name, state=DeviceState.ACCEPTED)
+        error = Reason(code=code, message="")
+        tally.record(begun, begun._replace(state=DeviceState.FAILED, error=error))
+    assert tally.counts({}) == (
+        FailureCount(ErrorCode.TIMED_OUT, 2, "first"),
+        FailureCount(ErrorCode.REPORTED, 1, "c"),
+    )

@@ -1,11 +1,14 @@
 """The start clock counts the time in which devices could start, and the deadline uses it."""
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.rollouts.model.freeze import Freeze
+from functions.rollouts.model.outage import Outage
 from functions.rollouts.model.rollout import RolloutStatus, StartClock
 from functions.rollouts.model.strategy import Day, Strategy, Window
 from functions.rollouts.rollout import start_clock, window
@@ -91,3 +94,20 @@ def test_open_time_is_the_sum_of_its_parts_and_of_open_half_hours(
     assert total == window.open_time(limits, begin, middle) + window.open_time(limits, middle, end)
     is_open = [window.is_open(limits, begin + n * half) for n in range(first + second)]
     assert total == sum(is_open) * half
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds"),
+    [
+        ({}, 60),
+        ({"outages": (Outage(code="hubUnavailable", message="", since=at(0)),)}, 0),
+        ({"outages": (Outage(code="hubUnavailable", message="", since=at(0), until=at(1)),)}, 60),
+        ({"freeze": Freeze(revision=1, reason="", by="ada", since=at(0))}, 0),
+        ({"freeze": Freeze(revision=1, reason="", by="ada", since=at(0), until=at(20))}, 40),
+    ],
+)
+def test_outages_and_freezes_of_all_devices_stop_the_clock(
+    values: dict[str, Any], seconds: float
+) -> None:
+    clock = start_clock.advance(make_rollout(**values), at(60))
+    assert (clock.counted, clock.at) == (timedelta(seconds=seconds), at(60))
