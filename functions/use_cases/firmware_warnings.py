@@ -159,10 +159,11 @@ def warn_of_small_canary(request: NewRollout, waves: Sequence[Wave]) -> Sequence
     if first.size >= needed:
         return []
     message = (
-        f"Wave {first.name} has {texts.count(first.size, 'device')}, too few for its gate: only"
-        f" {needed} healthy ones show at {failure_gate.confidence * 100:.10g}% confidence that the"
-        f" failure rate is {failure_gate.acceptable}, not {failure_gate.unacceptable}. A smaller"
-        " wave passes by successShare and minCompleted alone."
+        f"{texts.wave_first(first.name)} has {texts.count(first.size, 'device')}, too few for its"
+        f" gate: only {needed} healthy ones show at {failure_gate.confidence * 100:.10g}%"
+        f" confidence that the failure rate is {failure_gate.acceptable}, not"
+        f" {failure_gate.unacceptable}. A smaller wave passes by successShare and minCompleted"
+        " alone."
     )
     if gate.failures_to_breach(limits, first.size) is None:
         message += (

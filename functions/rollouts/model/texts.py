@@ -44,6 +44,17 @@ def was(number: int) -> str:
     return "was" if number == 1 else "were"
 
 
+def wave(name: str) -> str:
+    """Return a wave's name after its noun, once. Examples: "wave canary", "wave 2"."""
+    return name if name.casefold().startswith("wave ") else f"wave {name}"
+
+
+def wave_first(name: str) -> str:
+    """Return the same as the first words of a sentence. Examples: "Wave canary", "Wave 2"."""
+    words = wave(name)
+    return words[:1].upper() + words[1:]
+
+
 def utc_time(time: datetime) -> str:
     """Return a time in ISO 8601 UTC, to the second. Example: "2026-12-01T02:00:00Z"."""
     text = time.astimezone(UTC).isoformat(timespec="seconds")

@@ -51,7 +51,7 @@ def can_begin_rollback(rollout: Rollout, now: datetime) -> bool:
 def find_breach(rollout: Rollout, wave: Wave) -> Reason | None:
     """Return why the gate stops the wave, or None. Acknowledged failures are left out."""
     strategy = rollout.strategy
-    name, limits = f"Wave {wave.name}", gate.limits_of(rollout, wave)
+    name, limits = texts.wave_first(wave.name), gate.limits_of(rollout, wave)
     reason = gate.breach(strategy.failure_gate, limits, name, wave.sequence)
     if reason is None or not wave.sequence.first:
         return reason
@@ -76,9 +76,9 @@ def find_not_started(rollout: Rollout, wave: Wave) -> Reason | None:
     if found <= max(1, allowed):
         return None
     message = (
-        f"Wave {wave.name}: {found} of {texts.count(wave.size, 'device')} were not reached, or"
-        f" refused the method; maxNotStarted is {limit}. This says nothing of the firmware."
-        f"{_describe_acknowledged(wave)}"
+        f"{texts.wave_first(wave.name)}: {found} of {texts.count(wave.size, 'device')} were not"
+        f" reached, or refused the method; maxNotStarted is {limit}."
+        f" This says nothing of the firmware.{_describe_acknowledged(wave)}"
     )
     return Reason(code=NOT_STARTED, message=message)
 

@@ -106,8 +106,8 @@ def below_share(rollout: Rollout, wave: Wave) -> Reason:
         else f"{needed} must complete, because the failure gate allows no more failures"
     )
     message = (
-        f"Wave {wave.name}: {describe_completed(counts)}, {counts.failed} failed; {rule}."
-        f"{describe_acknowledged(wave)}{_describe_frozen(rollout)}"
+        f"{texts.wave_first(wave.name)}: {describe_completed(counts)}, {counts.failed} failed;"
+        f" {rule}.{describe_acknowledged(wave)}{_describe_frozen(rollout)}"
     )
     return Reason(code="successShare", message=message)
 
@@ -142,8 +142,9 @@ def _describe_frozen(rollout: Rollout) -> str:
 def _too_little_evidence(rollout: Rollout, wave: Wave) -> Reason:
     counts, least = wave.counts, rollout.strategy.min_completed
     message = (
-        f"Wave {wave.name}: {counts.completed} of its {texts.count(wave.size, 'device')} completed,"
-        f" {counts.failed} failed, {counts.skipped} {texts.was(counts.skipped)} skipped;"
+        f"{texts.wave_first(wave.name)}: {counts.completed} of its"
+        f" {texts.count(wave.size, 'device')} completed, {counts.failed} failed,"
+        f" {counts.skipped} {texts.was(counts.skipped)} skipped;"
         f" minCompleted is {least}, so {needed_as_evidence(rollout, wave)} must complete before the"
         " next wave opens."
         f"{_describe_frozen(rollout)}"

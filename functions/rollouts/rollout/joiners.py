@@ -176,4 +176,4 @@ def _make_update(rollout: Rollout, device: TargetDevice, now: datetime) -> Devic
 def _describe(wave: Wave, found: Sequence[TargetDevice]) -> str:
     names = ", ".join(device.device_id for device in found[:MAX_NAMED])
     more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
-    return f"{texts.count(len(found), 'device')} joined wave {wave.name}: {names}{more}."
+    return f"{texts.count(len(found), 'device')} joined {texts.wave(wave.name)}: {names}{more}."

@@ -133,7 +133,8 @@ def approve(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     require(rollout, "approve", RolloutStatus.RUNNING)
     changed = list(rollout.waves)
     changed[number] = replace(changed[number], approved=True)
-    message = caller.message(f"Wave {changed[number].name} approved by {caller.name}")
+    wave = texts.wave_first(changed[number].name)
+    message = caller.message(f"{wave} approved by {caller.name}")
     approved_now = replace(rollout, waves=tuple(changed), status_reason=None)
     return add_event(approved_now, now, "approved", message, caller.name)
 

@@ -69,7 +69,10 @@ def opening_obstacle(rollout: Rollout, wave_number: int) -> Reason | None:
         if not before.passed and (shut or not evidence.has_passed(rollout, before)):
             return _waits_for(rollout, wave, before)
     if wave.approval and not wave.approved:
-        return Reason(code="awaitingApproval", message=f"Wave {wave.name} waits for approval.")
+        return Reason(
+            code="awaitingApproval",
+            message=f"{texts.wave_first(wave.name)} waits for approval.",
+        )
     return None
 
 
@@ -82,7 +85,7 @@ def _waits_for(rollout: Rollout, wave: Wave, before: Wave) -> Reason:
         needed, total = least, before.size
         of = f"minCompleted ({rollout.strategy.min_completed})"
     message = (
-        f"wave {wave.name} opens when {of} of wave {before.name} completed:"
+        f"{texts.wave(wave.name)} opens when {of} of {texts.wave(before.name)} completed:"
         f" {needed} of {total}, now {counts.completed}."
     )
     return Reason(code="earlierWave", message=message)
@@ -102,7 +105,7 @@ def _wave_obstacle(rollout: Rollout, wave_number: int) -> Reason | None:
     if wave.status in OPEN:
         return None
     pending = opening_obstacle(rollout, wave_number)
-    shut = Reason(code="waveClosed", message=f"wave {wave.name} is {wave.status}.")
+    shut = Reason(code="waveClosed", message=f"{texts.wave(wave.name)} is {wave.status}.")
     return pending or (None if wave.passed else shut)
 
 

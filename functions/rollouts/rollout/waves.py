@@ -93,7 +93,10 @@ def _open(rollout: Rollout, number: int, now: datetime) -> Rollout:
     if len(rollout.waves) == 1:
         return opened
     return add_event(
-        opened, now, "waveOpened", f"Wave {wave.name} with {texts.count(wave.size, 'device')}."
+        opened,
+        now,
+        "waveOpened",
+        f"{texts.wave_first(wave.name)} with {texts.count(wave.size, 'device')}.",
     )
 
 
@@ -238,7 +241,7 @@ def _record_wave_end(rollout: Rollout, wave: Wave, now: datetime) -> Rollout:
     if len(rollout.waves) == 1:
         return rollout
     counts = wave.counts
-    message = f"Wave {wave.name}: {evidence.describe_completed(counts)}."
+    message = f"{texts.wave_first(wave.name)}: {evidence.describe_completed(counts)}."
     return add_event(rollout, now, "waveCompleted", message)
 
 

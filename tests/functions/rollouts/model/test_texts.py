@@ -54,6 +54,19 @@ def test_a_verb_agrees_with_its_number(number: int, present: str, past: str) -> 
     assert (texts.to_be(number), texts.was(number)) == (present, past)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "first"),
+    [
+        ("canary", "wave canary", "Wave canary"),
+        ("wave 2", "wave 2", "Wave 2"),
+        ("Wave One", "Wave One", "Wave One"),
+        ("waves", "wave waves", "Wave waves"),
+    ],
+)
+def test_a_wave_is_called_so_once(name: str, text: str, first: str) -> None:
+    assert (texts.wave(name), texts.wave_first(name)) == (text, first)
+
+
 @pytest.mark.usefixtures("new_york")
 def test_a_time_is_in_utc_whatever_the_zone_of_this_computer() -> None:
     noon = datetime(2026, 12, 1, 12, tzinfo=_PLUS_TWO)
