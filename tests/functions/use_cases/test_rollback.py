@@ -1,6 +1,7 @@
 """Test rollbacks: each device is brought back to what it ran before."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -169,3 +170,22 @@ def test_a_rollback_of_thousands_is_gathered_behind_the_request() -> None:
     assert back.status is RolloutStatus.SCHEDULED
     assert world.until_over(back.id).counts.completed == 1_200
     assert replace(back.firmware, sha256=None) == FACTORY
+
+
+def test_of_two_requests_that_create_one_rollback_at_once_both_name_it() -> None:
+    world = World(devices(12))
+    world.stores.catalogue.save(FACTORY)
+    undone = updated(world, FIRMWARE)
+    store: Any = world.stores.rollouts
+    add, made = store.add, list[str]()
+
+    def add_late(*arguments: Any, **more: Any) -> Any:
+        store.add = add
+        made.append(roll_back(world.services, undone, ADA).rollout.id)
+        return add(*arguments, **more)
+
+    store.add = add_late
+    assert [roll_back(world.services, undone, ADA).rollout.id] == made
+    assert world.rollout(undone).rollback == RolledBack(made[0])
+    actions = [event.action for event in world.rollout(undone).audit.events]
+    assert actions.count("rollbackCreated") == 1
