@@ -12,6 +12,7 @@ from functions.errors import (
     NewerSchemaError,
     StorageUnavailableError,
 )
+from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.quotas import Budget
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
@@ -106,6 +107,37 @@ def test_a_failed_read_slows_the_next_ticks_down_and_the_used_up_day_does_not() 
         world.tick()
         factors.append(stored_budget(world).factor)
     assert factors[0] == factors[1] > factors[2]
+
+
+def store_load(world: World, rollout_id: str, load: HubLoad) -> None:
+    """Store a load as the batches and the request of the rollout leave it."""
+    snapshot = world.stores.rollouts.get(rollout_id)
+    assert snapshot is not None
+    world.stores.rollouts.save(snapshot, snapshot.rollout.with_hub_load(load))
+
+
+def test_methods_of_several_rollouts_that_the_hub_refused_slow_the_next_ticks_down() -> None:
+    world = World(devices(60), still=True)
+    both = create_two(world)
+    world.tick()
+    factor = stored_budget(world).factor
+    for rollout_id in both:
+        store_load(world, rollout_id, HubLoad(methods=9, throttled=1))
+    world.tick()
+    assert stored_budget(world).factor < factor
+
+
+def test_devices_that_a_request_has_started_are_deducted_from_those_of_the_next_tick() -> None:
+    left = []
+    for load in (HubLoad(), HubLoad(starts=3, queries=2)):
+        world = World(devices(20), still=True)
+        rollout_id = world.create().rollout.id
+        world.tick()
+        store_load(world, rollout_id, load)
+        world.tick()
+        left.append(stored_budget(world))
+    assert left[0].starts - left[1].starts == pytest.approx(3)
+    assert left[0].queries - left[1].queries == pytest.approx(2)
 
 
 def test_a_tick_of_one_rollout_keeps_what_is_reserved_for_the_others() -> None:

@@ -1,12 +1,16 @@
 """Test how strata are named in commands, and when the queued devices of one are cancelled."""
 
+from typing import Any
+
 import pytest
 
 from functions.errors import InvalidError
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import stratum_commands
+from functions.use_cases.cancel_queued import cancel_queued_devices
 from functions.use_cases.create import create
+from functions.use_cases.read import get_snapshot
 from tests.functions.use_cases.world import World, device
 
 ADA = Caller("ada")
@@ -59,3 +63,24 @@ def test_a_rollout_of_one_stratum_has_none_to_name() -> None:
     with pytest.raises(InvalidError) as caught:
         stratum_commands.cancel_strata(world.services, rollout_id, ADA, ["m00"])
     assert [field.pointer for field in caught.value.fields] == ["/strata"]
+
+
+def test_a_tick_searches_no_devices_to_cancel_unless_a_stratum_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, rollout_id = start(20, 2)
+    world.tick()
+    searched: list[str] = []
+    search = world.stores.rollouts.list_blocks_with
+
+    def record(searched_id: str, states: Any) -> Any:
+        searched.append(searched_id)
+        return search(searched_id, states)
+
+    monkeypatch.setattr(world.stores.rollouts, "list_blocks_with", record)
+    assert world.rollout(rollout_id).counts.queued > 0
+    snapshot = get_snapshot(world.stores.rollouts, rollout_id)
+    assert cancel_queued_devices(world.services, snapshot) is snapshot
+    assert searched == []
+    stratum_commands.cancel_strata(world.services, rollout_id, ADA, ["m00"])
+    assert searched
