@@ -80,13 +80,13 @@ def expect(invoked: int, connected: int) -> Expected:
     return Expected(offline, known - offline)
 
 
-def is_outage(control: Control, expected: Sequence[Expected], groups: int = 1) -> bool:
+def is_outage(control: Control, expected: Sequence[Expected], groups: int) -> bool:
     """Return whether more devices are offline than chance explains, in one of `groups` groups."""
     is_rare = groups * corrected_chance(control, expected) <= MAX_CHANCE
     return is_rare and _excess(control, expected) >= MIN_EXCESS
 
 
-def is_outage_over(control: Control, expected: Sequence[Expected], groups: int = 1) -> bool:
+def is_outage_over(control: Control, expected: Sequence[Expected], groups: int) -> bool:
     """Return whether chance explains how many devices are still offline, in one of `groups`."""
     return groups * corrected_chance(control, expected) >= MIN_CHANCE_BACK
 

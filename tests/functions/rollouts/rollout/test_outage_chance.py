@@ -33,7 +33,7 @@ def binomial(size: int, exactly: int, rate: float) -> float:
 def least_offline(size: int, *invoked: tuple[int, int]) -> int:
     """Return how many offline devices show an outage, after these counts of invoked devices."""
     expected = [expect(*counts) for counts in invoked]
-    found = (n for n in range(size + 1) if is_outage(Control(None, size, size - n), expected))
+    found = (n for n in range(size + 1) if is_outage(Control(None, size, size - n), expected, 1))
     return next(found, size + 1)
 
 
@@ -76,9 +76,9 @@ def test_a_group_whose_devices_are_all_offline_shows_an_outage(
     size: int, invoked: tuple[int, int]
 ) -> None:
     expected = [expect(*invoked)] * 2
-    assert is_outage(Control(None, size, 0), expected)
-    assert not is_outage_over(Control(None, size, 0), expected)
-    assert is_outage_over(Control(None, size, size), expected)
+    assert is_outage(Control(None, size, 0), expected, 1)
+    assert not is_outage_over(Control(None, size, 0), expected, 1)
+    assert is_outage_over(Control(None, size, size), expected, 1)
 
 
 def test_nine_devices_show_an_outage_of_a_fleet_of_which_half_sleeps() -> None:

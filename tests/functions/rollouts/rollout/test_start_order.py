@@ -236,3 +236,13 @@ def test_waves_planned_for_a_larger_target_are_fitted_to_a_smaller_one(
     assert all(plan.size for plan in fitted)
     waves = plan_waves(fitted, total)
     assert sum(wave.size for wave in waves) == total
+
+
+def test_a_device_that_is_given_twice_is_in_the_stratum_whose_name_sorts_first() -> None:
+    others = make_devices(berlin=3, paris=3)
+    first, second = TargetDevice("both", "berlin"), TargetDevice("both", "paris")
+
+    def orders(*devices: TargetDevice) -> list[list[str]]:
+        return [start_order(f"r{n}", [*others, *devices], [2, 2, 3]) for n in range(20)]
+
+    assert orders(first, second) == orders(second, first) == orders(first) != orders(second)
