@@ -1,13 +1,15 @@
 """Test how strata are named in commands, and when the queued devices of one are cancelled."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from functions.errors import InvalidError
+from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy
 from functions.rollouts.rollout.operator_commands import Caller
-from functions.use_cases import stratum_commands
+from functions.use_cases import commands, stratum_commands
 from functions.use_cases.cancel_queued import cancel_queued_devices
 from functions.use_cases.create import create
 from functions.use_cases.read import get_snapshot
@@ -84,3 +86,13 @@ def test_a_tick_searches_no_devices_to_cancel_unless_a_stratum_is_cancelled(
     assert searched == []
     stratum_commands.cancel_strata(world.services, rollout_id, ADA, ["m00"])
     assert searched
+
+
+def test_cancelled_devices_are_ready_no_more() -> None:
+    world, rollout_id = start(20, 2)
+    snapshot = get_snapshot(world.stores.rollouts, rollout_id)
+    ready = replace(snapshot.rollout.dispatch, ready={0: DeviceSet.of([19])})
+    world.stores.rollouts.save(snapshot, replace(snapshot.rollout, dispatch=ready))
+    commands.cancel(world.services, rollout_id, ADA)
+    world.tick()
+    assert world.rollout(rollout_id).dispatch.ready == {}
