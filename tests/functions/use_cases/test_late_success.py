@@ -22,9 +22,12 @@ from functions.rollouts.model.strategy import (
 )
 from functions.rollouts.model.wave import Counts, WaveStatus, count
 from functions.rollouts.rollout import operator_commands
+from functions.use_cases.advance import advance
 from functions.use_cases.commands import retry, run_command
+from functions.use_cases.commit_queue import CommitQueue
 from functions.use_cases.create import create
 from functions.use_cases.hub_watch import HubWatch
+from functions.use_cases.latest_snapshots import LatestSnapshots
 from functions.use_cases.observe_and_lease import follow_late_devices
 from functions.use_cases.tick_budget import TickBudget
 from simulator.rehearsal.virtual_device import VirtualDevice
@@ -87,6 +90,33 @@ def test_a_late_success_is_found_after_the_end_of_the_rollout(tutorial_only: boo
     last = after.audit.events[-1]
     assert (last.action, last.message) == ("completedLate", "1 device that had failed.")
     assert world.stores.rollouts.list_open_ids() == []
+
+
+def test_a_late_success_that_two_hosts_read_at_once_is_recorded_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World([slow()])
+    rollout_id = start(world)
+    until_failed(world, rollout_id)
+    other = replace(world.services, commits=CommitQueue(), latest=LatestSnapshots())
+    hub: Any = world.hub
+    read, raced = hub.read_twins, list[bool]()
+
+    def read_late(*arguments: Any) -> Any:
+        found = read(*arguments)
+        if not raced and found["slow"].reported["firmwareStatus"] == "completed":
+            hub.read_twins = read
+            raced.append(True)
+            advance(other)
+        return found
+
+    hub.read_twins = read_late
+    world.ticks(60)
+    assert raced
+    assert check_counts(world, rollout_id).completed == 1
+    actions = [event.action for event in world.rollout(rollout_id).audit.events]
+    assert actions.count("completedLate") == 1
+    assert [line for line in caplog.records if line.levelname == "ERROR"] == []
 
 
 def test_a_device_that_never_completes_is_observed_rarely_and_not_for_ever() -> None:
