@@ -112,27 +112,43 @@ def _advance_or_log(
     hub: HubWatch,
     whole: bool,
 ) -> HubLoad:
-    """Advance one rollout and queue its batches. Return its load; log an error."""
+    """Advance one rollout and queue its batches. Return its load; log an error.
+
+    An error of any kind must not stop the other rollouts.
+    """
     load = HubLoad()
     try:
-        try:
-            load, leases = _advance_one(
-                services, rollout_id, budget, taken.freeze, hub, whole=whole
-            )
-            _queue_batches(services, rollout_id, leases, taken.spread_seconds)
-        except HubUnavailableError as error:
-            _log.warning("rollout %s: the hub is unavailable in this tick: %s", rollout_id, error)
-            if isinstance(error, DailyQuotaError):  # the hub works; the next tick says so
-                return load
-            load = replace(load, throttled=load.throttled + 1)
-            hub.record_failed_read(services, rollout_id, error)
-    except NewerSchemaError as error:
-        _log.warning("rollout %s: left to hosts of the newer release: %s", rollout_id, error)
-    except LostRaceError as error:
-        _log.warning("rollout %s: the next tick continues: %s", rollout_id, error)
-    except Exception:  # noqa: BLE001 - an error of any kind must not stop the other rollouts
-        _log.exception("rollout %s: this tick failed", rollout_id)
+        load, leases = _advance_one(services, rollout_id, budget, taken.freeze, hub, whole=whole)
+        _queue_batches(services, rollout_id, leases, taken.spread_seconds)
+    except HubUnavailableError as error:
+        _log.warning("rollout %s: the hub is unavailable in this tick: %s", rollout_id, error)
+        if isinstance(error, DailyQuotaError):  # the hub works; the next tick says that it waits
+            return load
+        load = replace(load, throttled=load.throttled + 1)
+        _record_failed_read(services, rollout_id, hub, error)
+    except Exception as error:  # noqa: BLE001 - as the docstring says
+        _log_error(rollout_id, error)
     return load
+
+
+def _record_failed_read(
+    services: Services, rollout_id: str, hub: HubWatch, error: HubUnavailableError
+) -> None:
+    """Record that the hub fails; log an error, such as one of storage."""
+    try:
+        hub.record_failed_read(services, rollout_id, error)
+    except Exception as failure:  # noqa: BLE001 - as above: the others go on
+        _log_error(rollout_id, failure)
+
+
+def _log_error(rollout_id: str, error: Exception) -> None:
+    match error:
+        case NewerSchemaError():
+            _log.warning("rollout %s: left to hosts of the newer release: %s", rollout_id, error)
+        case LostRaceError():
+            _log.warning("rollout %s: the next tick continues: %s", rollout_id, error)
+        case _:
+            _log.error("rollout %s: this tick failed", rollout_id, exc_info=error)
 
 
 def _advance_one(
