@@ -26,12 +26,13 @@ from functions.settings.names import OTLP_ENDPOINT
 from simulator.cloud.local_cloud import LocalCloud, hub_process, run_cloud
 from simulator.cloud.options import CloudOptions
 from tests.bench.figures import Figure
-from tests.bench.processes import Hub, program, wait_until
+from tests.bench.processes import Hub, program
 from tests.bench.service_client import ServiceClient
 from tests.bench.slow_storage import count_transactions, slow_storage
 from tests.end_to_end.client import FIRMWARE, Api
 from tests.end_to_end.conftest import make_options
 from tests.functions.telemetry.collector import run_collector
+from tests.waiting import eventually
 
 BARE_CALLS = 300
 CONNECT_SECONDS = 300.0
@@ -213,7 +214,7 @@ def _wait_connected(hub: Hub, size: Size) -> None:
         except OSError:
             return False
 
-    wait_until(all_there, CONNECT_SECONDS, "all devices")
+    eventually(all_there, what="all devices", seconds=CONNECT_SECONDS)
 
 
 def roll_out(api: Api, size: Size) -> Any:

@@ -11,8 +11,9 @@ from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod
 
 from tests.bench.figures import Figure
-from tests.bench.processes import Hub, bare_endpoint, fleet, hub, wait_until
+from tests.bench.processes import Hub, bare_endpoint, fleet, hub
 from tests.bench.service_client import CLIENTS, Call, ServiceClient, rate
+from tests.waiting import eventually
 
 DEVICES = 5_000
 CALLS = 5_000
@@ -49,10 +50,10 @@ def _connects(measured: Hub) -> float:
     def connected() -> int:
         return int(json.loads(client.request("GET", "/_local/metrics"))["connectedDevices"])
 
-    wait_until(lambda: connected() > 0, CONNECT_SECONDS, "the first device")
+    eventually(lambda: connected() > 0, what="the first device", seconds=CONNECT_SECONDS)
     begun = time.perf_counter()
     first = connected()
-    wait_until(lambda: connected() == DEVICES, CONNECT_SECONDS, "all devices")
+    eventually(lambda: connected() == DEVICES, what="all devices", seconds=CONNECT_SECONDS)
     return (DEVICES - first) / (time.perf_counter() - begun)
 
 

@@ -4,8 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,15 +82,6 @@ def program(module: str, *arguments: str, quiet: bool = False) -> Iterator[subpr
             yield started
         finally:
             started.terminate()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait for the condition. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not reached within {seconds:g} s")
-        time.sleep(0.02)
 
 
 def lines_until(started: subprocess.Popen[str], begin: str) -> list[str]:

@@ -3,7 +3,7 @@
 import http.client
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -92,14 +92,3 @@ class Api:
 
     def device(self, rollout_id: str, device_id: str) -> Any:
         return self.get(f"/rollouts/{rollout_id}/devices/{quote(device_id, safe='')}")
-
-
-def eventually[T](read: Callable[[], T], *, seconds: float = 30) -> T:
-    """Call `read` until it returns something true; return that. Raises AssertionError."""
-    deadline = time.monotonic() + seconds
-    while True:
-        seen = read()
-        if seen:
-            return seen
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.1)

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from simulator.cloud.options import CloudOptions
 from tests.bench.processes import program
-from tests.end_to_end.client import eventually
 from tests.end_to_end.hub_side import metrics
+from tests.waiting import eventually
 
 CONNECT_SECONDS = 60
 

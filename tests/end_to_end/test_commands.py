@@ -12,9 +12,10 @@ from uuid import uuid4
 import pytest
 
 from tests.end_to_end.checks import check_counters, list_updates, parse_time
-from tests.end_to_end.client import Api, eventually
+from tests.end_to_end.client import Api
 from tests.end_to_end.fleet import Fleet
 from tests.end_to_end.simulated_fleet import connected_fleet
+from tests.waiting import eventually
 
 COMMANDS = ("pause", "resume", "approve", "retry", "rollback", "cancel")
 # The status that a command leads to.

@@ -12,10 +12,11 @@ import pytest
 from simulator.cloud.local_cloud import run_cloud
 from simulator.cloud.options import CloudOptions
 from tests.end_to_end.checks import check_counters, list_updates
-from tests.end_to_end.client import Api, eventually
+from tests.end_to_end.client import Api
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import count_starts, last_versions, methods
 from tests.end_to_end.simulated_fleet import connected_fleet
+from tests.waiting import eventually
 
 DEVICES = 110  # in two blocks
 CANARY = 10

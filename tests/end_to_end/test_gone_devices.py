@@ -5,10 +5,11 @@ from azure.iot.hub import IoTHubRegistryManager
 
 from simulator.cloud.local_cloud import LocalCloud
 from simulator.cloud.options import CloudOptions
-from tests.end_to_end.client import Api, eventually
+from tests.end_to_end.client import Api
 from tests.end_to_end.fleet import Fleet
 from tests.end_to_end.hub_side import put_faults
 from tests.end_to_end.simulated_fleet import connected_fleet
+from tests.waiting import eventually
 
 DEVICES = 20
 SOON = {"attempts": 3, "initialDelay": "PT1S", "maxDelay": "PT2S"}

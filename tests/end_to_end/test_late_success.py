@@ -1,8 +1,9 @@
 """A device that completes after its timeout counts, over HTTP, also after the rollout's end."""
 
 from tests.end_to_end.checks import check_counters
-from tests.end_to_end.client import Api, eventually
+from tests.end_to_end.client import Api
 from tests.end_to_end.fleet import Fleet
+from tests.waiting import eventually
 
 
 def test_a_device_that_completes_after_its_timeout_has_completed(api: Api, fleet: Fleet) -> None:

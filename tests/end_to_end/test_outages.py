@@ -9,10 +9,11 @@ from functions.rollout_store.table_storage import keys
 from simulator.cloud.local_cloud import LocalCloud, run_cloud
 from simulator.cloud.registration import Registration
 from simulator.simulated_device.device_thread import DeviceThread
-from tests.end_to_end.client import Api, eventually
+from tests.end_to_end.client import Api
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.fleet import Fleet
 from tests.end_to_end.processes import kill, start_again
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,9 @@ from simulator.cloud.package_storage import PackageStorage
 from simulator.cloud.sample_release import MODEL, SampleRelease, make_release
 from simulator.simulated_device.faults import parse_faults
 from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
-from tests.end_to_end.client import Api, eventually
+from tests.end_to_end.client import Api
 from tests.end_to_end.fleet import Fleet
+from tests.waiting import eventually
 
 IN_TIME = timedelta(minutes=10)
 OVER = timedelta(minutes=-1)

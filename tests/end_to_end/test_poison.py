@@ -21,11 +21,12 @@ from functions.dispatch_queue.storage_queue import POISON_QUEUE, QUEUE
 from functions.rollouts.model.device_set import DeviceSet
 from simulator.cloud.local_cloud import LocalCloud, run_cloud
 from tests.end_to_end.checks import check_counters, list_updates
-from tests.end_to_end.client import Api, eventually
+from tests.end_to_end.client import Api
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import count_starts, methods
 from tests.end_to_end.processes import start_again
 from tests.end_to_end.simulated_fleet import connected_fleet
+from tests.waiting import eventually
 
 # Without the pause of host.json between two attempts: here no hub needs time to recover.
 AT_ONCE = ("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:00:00")

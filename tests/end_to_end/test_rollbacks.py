@@ -3,8 +3,9 @@
 from typing import Any
 from uuid import uuid4
 
-from tests.end_to_end.client import Api, eventually
+from tests.end_to_end.client import Api
 from tests.end_to_end.fleet import Fleet
+from tests.waiting import eventually
 
 
 def roll_out(api: Api, version: str, ids: list[str], **strategy: Any) -> Any:

@@ -14,8 +14,9 @@ from device_agent.dialect import TUTORIAL
 from functions.rollout_store.table_storage import keys
 from simulator.cloud.local_cloud import LocalCloud
 from simulator.simulated_device.simulated_updates import failure_at
-from tests.end_to_end.client import FIRMWARE, Api, eventually
+from tests.end_to_end.client import FIRMWARE, Api
 from tests.end_to_end.fleet import Fleet
+from tests.waiting import eventually
 
 STAGES = ["queued", "dispatching", "accepted", "downloading", "applying", "completed"]
 ODD_IDS = ["a#b", "a?b", "a%2Fb", "it's", "x" * 128]

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from simulator.cloud.options import CloudOptions
-from tests.end_to_end.client import FIRMWARE, Api, eventually
+from tests.end_to_end.client import FIRMWARE, Api
 from tests.end_to_end.hub_side import count_starts, put_faults
 from tests.end_to_end.simulated_fleet import connected_fleet
+from tests.waiting import eventually
 
 DEVICES = 100
 

@@ -10,11 +10,12 @@ from simulator.cloud.local_cloud import run_cloud
 from simulator.storage_proxy.faults import StorageFault
 from tests.bench.slow_storage import read_counts, slow_storage
 from tests.end_to_end.checks import check_counters
-from tests.end_to_end.client import FIRMWARE, Api, Response, eventually
+from tests.end_to_end.client import FIRMWARE, Api, Response
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import count_starts
 from tests.end_to_end.processes import second_host
 from tests.end_to_end.simulated_fleet import connected_fleet
+from tests.waiting import eventually
 
 DEVICES = 300
 MIN_FAULTS = 10

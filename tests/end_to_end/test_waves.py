@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from tests.end_to_end.client import Api, eventually
+from tests.end_to_end.client import Api
 from tests.end_to_end.fleet import Fleet
 from tests.end_to_end.simulated_fleet import connected_fleet
+from tests.waiting import eventually
 
 CANARY = [{"name": "canary", "size": 3}]
 

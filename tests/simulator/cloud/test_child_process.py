@@ -13,7 +13,8 @@ from simulator.cloud.child_process import ChildProcess, ChildProcessOptions
 from simulator.cloud.errors import ProcessError
 from simulator.cloud.reaper import Reaper
 from simulator.paths import REPOSITORY
-from tests.simulator.cloud.waiting import eventually, is_alive
+from tests.simulator.cloud.processes import is_alive
+from tests.waiting import eventually
 
 READY = "print('process ready', flush=True)"
 WAIT = "import time; time.sleep(600)"
@@ -88,7 +89,7 @@ def test_a_process_that_ends_later_is_noticed(reaper: Reaper, tmp_path: Path) ->
             return True
         return False
 
-    eventually("the end", has_noticed)
+    eventually(has_noticed, what="the end")
     process.stop()
 
 
@@ -125,7 +126,7 @@ def test_children_of_a_process_end_with_it(reaper: Reaper, tmp_path: Path) -> No
 
     process.stop()
 
-    eventually("the child's end", lambda: not is_alive(child_pid))
+    eventually(lambda: not is_alive(child_pid), what="the child's end")
 
 
 def test_a_process_has_its_environment(reaper: Reaper, tmp_path: Path) -> None:
@@ -173,4 +174,4 @@ def test_processes_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     supervisor.kill()
     supervisor.communicate()
 
-    eventually("the process's end", lambda: not is_alive(process_pid))
+    eventually(lambda: not is_alive(process_pid), what="the process's end")

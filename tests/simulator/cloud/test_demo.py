@@ -11,7 +11,7 @@ from simulator.cloud import ports
 from simulator.cloud.errors import PortTakenError
 from simulator.cloud.options import CloudOptions
 from tests.simulator.cloud.conftest import Start
-from tests.simulator.cloud.waiting import eventually
+from tests.waiting import eventually
 
 SECONDS = 90
 
@@ -79,7 +79,7 @@ def test_an_interrupted_demo_leaves_nothing_running(
 
     expected = -signal.SIGKILL if number is signal.SIGKILL else 130
     assert process.returncode == expected
-    eventually("free ports", lambda: all_ports_are_free(address))
+    eventually(lambda: all_ports_are_free(address), what="free ports")
 
 
 def test_a_demo_interrupted_while_it_starts_leaves_nothing_running(
@@ -93,7 +93,7 @@ def test_a_demo_interrupted_while_it_starts_leaves_nothing_running(
     process.communicate(timeout=SECONDS)
 
     assert process.returncode == 130
-    eventually("free ports", lambda: all_ports_are_free(address))
+    eventually(lambda: all_ports_are_free(address), what="free ports")
 
 
 def test_a_taken_port_ends_the_demo_before_anything_starts(start: Start, address: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from simulator.cloud.rollout_service import RolloutService
 from tests.simulator.cloud.conftest import Start
-from tests.simulator.cloud.waiting import eventually
+from tests.waiting import eventually
 
 SECONDS = 60
 
@@ -42,7 +42,9 @@ def test_a_second_run_knows_devices_and_rollouts_of_the_first_that_ctrl_c_stoppe
     body = {"firmware": firmware, "target": {"condition": "is_defined(deviceId)"}}
     rollout_id = service.create(body)["id"]
     ended = {"completed", "failed", "paused"}
-    eventually("ended", lambda: service.rollout(rollout_id)["status"] in ended, seconds=SECONDS)
+    eventually(
+        lambda: service.rollout(rollout_id)["status"] in ended, what="ended", seconds=SECONDS
+    )
     counts = service.rollout(rollout_id)["counts"]
     assert (counts["completed"], counts["failed"]) == (1, 1)
     first.send_signal(signal.SIGINT)
@@ -53,7 +55,7 @@ def test_a_second_run_knows_devices_and_rollouts_of_the_first_that_ctrl_c_stoppe
 
     assert service.rollout(rollout_id)["counts"] == counts
     again = service.create(body)["id"]
-    eventually("ended", lambda: service.rollout(again)["status"] in ended, seconds=SECONDS)
+    eventually(lambda: service.rollout(again)["status"] in ended, what="ended", seconds=SECONDS)
     assert service.rollout(again)["counts"]["skipped"] == 1  # it runs the version already
 
 
@@ -68,7 +70,7 @@ def test_with_install_the_printed_rollout_is_installed_until_a_process_ends_earl
     service = RolloutService(f"http://{address}:7071/api")
     rollout_id = service.create(json.loads(printed[1]))["id"]
 
-    eventually("completed", lambda: service.rollout(rollout_id)["status"] == "completed")
+    eventually(lambda: service.rollout(rollout_id)["status"] == "completed", what="completed")
     assert (tmp_path / "devices/thermostat-1/b.image").stat().st_size > 100_000
 
     os.kill(functions_host(address), signal.SIGKILL)

@@ -9,11 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import requests
+
+from tests.waiting import eventually
 
 APPS = Path(__file__).parent / "apps"
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -35,6 +36,9 @@ class RunningHost:
         self._folder = folder
         self.url: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.output}\n{self.log}"
+
     @property
     def output(self) -> str:
         """The output so far."""
@@ -47,7 +51,7 @@ class RunningHost:
 
     def wait_until_ready(self) -> None:
         """Return once the ready line is printed or the process has ended."""
-        wait_for(lambda: self._ready() or self.process.poll() is not None, self)
+        eventually(lambda: self._ready() or self.process.poll() is not None, what=self)
 
     def request(self, method: str, path: str, **options: object) -> requests.Response:
         """Send an HTTP request to the host."""
@@ -100,16 +104,3 @@ def run_host(
         if host.process.poll() is None:
             host.process.kill()
             host.process.wait()
-
-
-def wait_for(
-    condition: Callable[[], object], host: RunningHost | None = None, *, seconds: float = 15
-) -> None:
-    """Poll until `condition` holds; fail with the host's log after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(
-                f"timed out after {seconds:g} s\n{host.output}\n{host.log}" if host else "timed out"
-            )
-        time.sleep(0.02)

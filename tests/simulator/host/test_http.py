@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from simulator.host.http_server import MAX_BODY_BYTES
-from tests.simulator.host.running_host import RunningHost, run_host, wait_for
+from tests.simulator.host.running_host import RunningHost, run_host
+from tests.waiting import eventually
 
 SETTINGS = {"TICK_SCHEDULE": "0 0 0 1 1 *"}
 
@@ -253,4 +254,4 @@ def test_many_requests_at_once_are_kept_apart(host: RunningHost) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(echo, range(100))) == [str(number) for number in range(100)]
-    wait_for(lambda: host.log.count("Executed") == host.log.count("Executing"), host)
+    eventually(lambda: host.log.count("Executed") == host.log.count("Executing"), what=host)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.simulator.host.running_host import APPS, run_host, start, wait_for
+from tests.simulator.host.running_host import APPS, run_host, start
+from tests.waiting import eventually
 
 QUIET = {"TICK_SCHEDULE": "0 0 0 1 1 *"}
 
@@ -100,7 +101,7 @@ def test_a_timer_keeps_its_schedule_and_survives_its_failures(tmp_path: Path) ->
     ticks = tmp_path / "ticks"
     settings = {"TICK_SCHEDULE": "* * * * * *", "TICK_FILE": str(ticks), "TICK_FAILS": "1"}
     with run_host("basic", tmp_path, settings) as host:
-        wait_for(lambda: ticks.exists() and len(ticks.read_text().splitlines()) >= 2, host)
+        eventually(lambda: ticks.exists() and len(ticks.read_text().splitlines()) >= 2, what=host)
         assert host.stop() == 0
     starts = [float(line.split()[0]) for line in ticks.read_text().splitlines()]
     assert [int(b) - int(a) for a, b in itertools.pairwise(starts)][:1] == [1]
@@ -117,7 +118,7 @@ def test_a_stop_waits_for_running_invocations(function: str, tmp_path: Path) -> 
             target=lambda: statuses.append(host.request("GET", f"/api/{function}/0.7").status_code)
         )
         caller.start()
-        wait_for(lambda: "sleeping" in host.log, host)
+        eventually(lambda: "sleeping" in host.log, what=host)
         assert host.url is not None
         with socket.create_connection(("127.0.0.1", int(host.url.rpartition(":")[2]))):
             assert host.stop(seconds=5) == 0  # an idle connection does not hold it up
@@ -134,9 +135,9 @@ def test_a_stopping_host_responds_503_on_open_connections(tmp_path: Path) -> Non
         assert session.get(f"{host.url}/api/teapot", timeout=5).status_code == 418
         caller = threading.Thread(target=lambda: host.request("GET", "/api/sleep/1"))
         caller.start()
-        wait_for(lambda: "sleeping" in host.log, host)
+        eventually(lambda: "sleeping" in host.log, what=host)
         host.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: not listening(port), host)
+        eventually(lambda: not listening(port), what=host)
         assert session.get(f"{host.url}/api/teapot", timeout=5).status_code == 503
         caller.join()
         # No second signal: one that came while Python itself shuts down would end it unhandled.

@@ -10,7 +10,8 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueServiceClient
 
-from tests.simulator.host.running_host import RunningHost, run_host, wait_for
+from tests.simulator.host.running_host import RunningHost, run_host
+from tests.waiting import eventually
 
 
 class Queues:
@@ -44,7 +45,7 @@ class Queues:
                 pass
             return bool(found)
 
-        wait_for(has_arrived, host)
+        eventually(has_arrived, what=host)
         (text,) = found
         return text
 
@@ -90,7 +91,7 @@ def _forget(received_file: Path) -> None:
 
 def wait_for_message(file: Path, host: RunningHost) -> Any:
     """Wait for a run that ended well; return what its function received."""
-    wait_for(lambda: file.read_text().endswith("\n"), host)
+    eventually(lambda: file.read_text().endswith("\n"), what=host)
     (line,) = file.read_text().splitlines()
     return json.loads(line)
 
@@ -100,7 +101,7 @@ def test_a_message_runs_its_function_once_and_is_deleted(
 ) -> None:
     queues.put_encoded("work", "hello")
     assert wait_for_message(received_file, host)["text"] == "hello"
-    wait_for(lambda: queues.length("work") == 0, host)
+    eventually(lambda: queues.length("work") == 0, what=host)
     assert queues.length("work-poison") == 0
 
 
@@ -129,7 +130,7 @@ def test_a_message_that_fails_at_the_maximum_goes_to_the_poison_queue_unchanged(
 ) -> None:
     queues.put_encoded("work", "fail")
     assert base64.b64decode(queues.take("work-poison", host)) == b"fail"
-    wait_for(lambda: queues.length("work") == 0, host)
+    eventually(lambda: queues.length("work") == 0, what=host)
     assert "fail at 1" in host.log
     assert "fail at 2" in host.log
     assert "fail at 3" not in host.log

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.iot.device import IoTHubDeviceClient
@@ -11,7 +12,7 @@ from azure.iot.hub import IoTHubRegistryManager
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
 
-type Connect = Callable[[str], IoTHubDeviceClient]
+type Connect = Callable[..., IoTHubDeviceClient]
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +50,13 @@ def service_client(hub: LocalHub, connection_string: str) -> IoTHubRegistryManag
 
 @pytest.fixture
 def connect(hub: LocalHub) -> Iterator[Connect]:
-    """Connect Microsoft's device SDK by a connection string; shut it down after the test."""
+    """Make clients of Microsoft's device SDK, with its options; shut them down after the test."""
     trusted = hub.ca_file.read_text()
     with ExitStack() as clients:
 
-        def client(connection_string: str) -> IoTHubDeviceClient:
+        def client(connection_string: str, **options: Any) -> IoTHubDeviceClient:
             made = IoTHubDeviceClient.create_from_connection_string(
-                connection_string, server_verification_cert=trusted
+                connection_string, server_verification_cert=trusted, **options
             )
             clients.callback(made.shutdown)
             return made

@@ -14,7 +14,7 @@ from azure.iot.hub.models import (
 
 from simulator.hub import HubOptions, LocalHub
 from tests.simulator.hub.test_with_sdks import refused
-from tests.simulator.hub.waiting import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ from simulator.hub.mqtt.wire import MqttError
 from tests.simulator.hub.builders import make_device, make_hub, token
 from tests.simulator.hub.test_mqtt_connection import Line, connect_packet
 from tests.simulator.hub.test_mqtt_session import DESIRED, METHODS, TWIN, Wire
-from tests.simulator.hub.waiting import eventually
+from tests.waiting import eventually
 
 SECONDS = float(os.environ.get("HUB_FUZZ_SECONDS", "9")) / 3
 SEED = int(os.environ.get("HUB_FUZZ_SEED", time.time_ns() % 1_000_000))

@@ -11,7 +11,7 @@ from azure.iot.hub.models import CloudToDeviceMethod, JobRequest, QuerySpecifica
 from simulator.hub import LocalHub
 from tests.simulator.hub.conftest import Connect
 from tests.simulator.hub.test_with_sdks import refused, respond_to_methods
-from tests.simulator.hub.waiting import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from simulator.hub.model.quotas import Tier
 from tests.simulator.hub.conftest import Connect
 from tests.simulator.hub.local_api import LocalApi
 from tests.simulator.hub.test_with_sdks import error_code, respond_to_methods
-from tests.simulator.hub.waiting import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from azure.iot.hub.models import CloudToDeviceMethod, QuerySpecification, Twin, 
 
 from simulator.hub import LocalHub
 from tests.simulator.hub.test_with_sdks import refused
-from tests.simulator.hub.waiting import eventually
+from tests.waiting import eventually
 
 type ConnectModule = Callable[[str], IoTHubModuleClient]
 

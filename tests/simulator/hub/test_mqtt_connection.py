@@ -21,7 +21,7 @@ from simulator.hub.mqtt.encoding import encode
 from simulator.hub.mqtt.packets import ConnAck, Connect, Disconnect, Packet, PingReq, PingResp
 from tests.simulator.hub.builders import token
 from tests.simulator.hub.conftest import service_client
-from tests.simulator.hub.waiting import eventually
+from tests.waiting import eventually
 
 type Dial = Callable[[], "Line"]
 

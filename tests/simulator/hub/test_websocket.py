@@ -20,8 +20,8 @@ from tests.simulator.hub.conftest import service_client
 from tests.simulator.hub.test_mqtt_connection import connect_packet
 from tests.simulator.hub.test_with_node_sdks import SDKS
 from tests.simulator.hub.test_with_sdks import respond_to_methods
-from tests.simulator.hub.waiting import eventually
 from tests.simulator.hub.websocket_line import BINARY, CLOSE, TEXT, WebSocketLine
+from tests.waiting import eventually
 
 WEBSOCKET_SCENARIO = Path(__file__).parent / "node" / "websocket.js"
 

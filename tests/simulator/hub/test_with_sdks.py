@@ -19,7 +19,7 @@ from msrest.exceptions import HttpOperationError
 
 from simulator.hub import HubOptions, LocalHub
 from tests.simulator.hub.conftest import Connect, service_client
-from tests.simulator.hub.waiting import eventually
+from tests.waiting import eventually
 
 CONNECTED = "Connected"
 
@@ -242,22 +242,20 @@ class TestMethods:
         assert service.invoke_device_method("one", call).payload["got"] == 2
 
     def test_a_device_that_renews_its_token_stays_callable(
-        self, hub: LocalHub, service: IoTHubRegistryManager
+        self, hub: LocalHub, service: IoTHubRegistryManager, connect: Connect
     ) -> None:
-        """Renew 120 s before expiry, as the SDK does: it reconnects without a new subscription."""
-        client = IoTHubDeviceClient.create_from_connection_string(
-            hub.create_device("one"),
-            server_verification_cert=hub.ca_file.read_text(),
-            sastoken_ttl=122,
-        )
+        """Renew 120 s before expiry, as the SDK does: it reconnects without a new subscription.
+
+        It waits for up to 60 s for the response to a connect before its next attempt.
+        """
+        client = connect(hub.create_device("one"), sastoken_ttl=122)
         changes: list[bool] = []
         note: Any = lambda: changes.append(client.connected)  # noqa: E731  mistyped in the SDK
         client.on_connection_state_change = note
         respond_to_methods(client)
-        eventually(lambda: len(changes) > 2 and changes[-1])
-        call = CloudToDeviceMethod(method_name="x", payload=3)
+        eventually(lambda: len(changes) > 2 and changes[-1], what=changes, seconds=90)
+        call = CloudToDeviceMethod(method_name="x", payload=3, connect_timeout_in_seconds=10)
         assert service.invoke_device_method("one", call).payload["got"] == 3
-        client.shutdown()
 
 
 class TestQueries:

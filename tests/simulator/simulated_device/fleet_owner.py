@@ -1,25 +1,12 @@
 """Invoke methods and read twins, as the service side of a device does."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod
 
-SECONDS = 20.0
-
-
-def eventually[T](what: str, read: Callable[[], T | None], seconds: float = SECONDS) -> T:
-    """Return the result of `read` once it is neither None nor False."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = read()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not seen within {seconds:g} s: {what}"
-        time.sleep(0.02)
+from tests.waiting import eventually
 
 
 class FleetOwner:
@@ -53,12 +40,12 @@ class FleetOwner:
     def wait_for(self, device_id: str, status: str) -> dict[str, Any]:
         """Return the reported properties once firmwareStatus is `status`."""
         return eventually(
-            f"{device_id} {status}",
             lambda: (
                 reported
                 if (reported := self.reported(device_id)).get("firmwareStatus") == status
                 else None
             ),
+            what=f"{device_id} {status}",
         )
 
     def connection_state(self, device_id: str) -> str:

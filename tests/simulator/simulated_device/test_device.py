@@ -13,7 +13,8 @@ from simulator.simulated_device.device import Device, DeviceOptions
 from simulator.simulated_device.device_thread import DeviceThread
 from simulator.simulated_device.log import LOGGERS
 from simulator.simulated_device.simulated_updates import UpdateSettings, failure_at
-from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
+from tests.simulator.simulated_device.fleet_owner import FleetOwner
+from tests.waiting import eventually
 
 STARTED = {"Response": "Firmware update started"}
 QUICK = timedelta(milliseconds=50)
@@ -196,7 +197,7 @@ def test_a_stopped_device_is_disconnected(
 
     devices.stop(device_id)
 
-    eventually("disconnected", lambda: owner.connection_state(device_id) == "Disconnected")
+    eventually(lambda: owner.connection_state(device_id) == "Disconnected", what="disconnected")
 
 
 def test_a_device_id_runs_only_once_at_a_time(

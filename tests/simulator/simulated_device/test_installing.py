@@ -18,7 +18,7 @@ from simulator.hub import LocalHub
 from simulator.simulated_device import installing
 from simulator.simulated_device.device_thread import DeviceThread
 from simulator.simulated_device.simulated_ports import SimulatedHealth
-from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
+from tests.simulator.simulated_device.fleet_owner import FleetOwner
 from tests.simulator.simulated_device.package_server import SECRET, package_server
 from tests.simulator.simulated_device.scene import (
     MODEL,
@@ -27,6 +27,7 @@ from tests.simulator.simulated_device.scene import (
     Scene,
     make_manifest,
 )
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_progress_is_reported_in_steps_if_configured(scene: Scene) -> None:
 def test_temporary_faults_do_not_end_an_update(fault: str, scene: Scene) -> None:
     scene.start(fault)
     # A device that crashes before it responds is invoked again.
-    eventually("a response", scene.is_accepted)
+    eventually(scene.is_accepted, what="a response")
     assert scene.wait_for("completed")["firmwareVersion"] == "2.4.0"
     offsets = scene.server.offsets
     assert offsets == sorted(set(offsets)), "something was downloaded again"
@@ -164,7 +165,7 @@ def test_a_device_stopped_during_a_download_continues_it(scene: Scene, tmp_path:
     scene.start("slow=500000")
     scene.invoke()
     disk = FolderStorage(tmp_path / "device")
-    eventually("some of it", lambda: disk.size("package") > 200_000)
+    eventually(lambda: disk.size("package") > 200_000, what="some of it")
     scene.devices.stop(scene.device_id)
 
     scene.start()
@@ -188,9 +189,9 @@ def test_a_method_sent_during_a_restart_gets_its_response_afterwards(
     responses = {scene.status(attempt=2) for _ in range(20)}
     assert responses <= {200, 409, None}, "None: the device disconnected during the call"
     if 200 in responses:  # then the old run accepted it
-        eventually("2", lambda: scene.reported()["firmwareUpdate"]["attempt"] == 2)
-    eventually("idle", lambda: scene.status(attempt=3) == 200)
-    eventually("3", lambda: scene.reported()["firmwareUpdate"]["attempt"] == 3)
+        eventually(lambda: scene.reported()["firmwareUpdate"]["attempt"] == 2, what="2")
+    eventually(lambda: scene.status(attempt=3) == 200, what="idle")
+    eventually(lambda: scene.reported()["firmwareUpdate"]["attempt"] == 3, what="3")
     assert scene.wait_for("completed")["firmwareVersion"] == "2.4.0"
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from device_agent.disk import FolderStorage
 from simulator.hub import LocalHub
 from simulator.paths import REPOSITORY
-from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
+from tests.simulator.simulated_device.fleet_owner import FleetOwner
 from tests.simulator.simulated_device.package_server import SECRET, package_server
+from tests.waiting import eventually
 
 KILLS = 6
 PACKAGE = random.Random(3).randbytes(1_500_000)  # noqa: S311 - any bytes
@@ -53,11 +54,11 @@ def test_a_killed_device_continues_its_download_and_completes(
         with device_process(log, *arguments):
             owner.wait_for(device_id, "standBy")
             assert owner.invoke(device_id, payload)[0] == 200
-            eventually("some of it", lambda: disk.size("package") > 100_000)
+            eventually(lambda: disk.size("package") > 100_000, what="some of it")
         for _ in range(KILLS):
             goal = disk.size("package") + 150_000
             with device_process(log, *arguments):
-                eventually("more", partial(_has_reached, disk, goal))
+                eventually(partial(_has_reached, disk, goal), what="more")
         with device_process(log, *arguments):
             reported = owner.wait_for(device_id, "completed")
 

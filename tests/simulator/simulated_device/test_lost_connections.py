@@ -19,9 +19,10 @@ from simulator.simulated_device.device_thread import DeviceThread
 from simulator.simulated_device.faults import Faults
 from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
 from simulator.simulated_device.simulated_updates import UpdateSettings
-from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
+from tests.simulator.simulated_device.fleet_owner import FleetOwner
 from tests.simulator.simulated_device.package_server import package_server
 from tests.simulator.simulated_device.relay import Relay, relay
+from tests.waiting import eventually
 
 PAYLOAD = {"fwPackageUri": "test.com", "rolloutId": "r1", "attempt": 1, "version": "2.4.0"}
 
@@ -93,7 +94,7 @@ def test_an_update_continues_after_the_connection_was_lost(far: Far, devices: De
     far.owner.invoke("d1", PAYLOAD)
     far.owner.wait_for("d1", "downloading")
     far.wire.cut()
-    eventually("offline", lambda: far.owner.connection_state("d1") == "Disconnected")
+    eventually(lambda: far.owner.connection_state("d1") == "Disconnected", what="offline")
 
     far.wire.mend()
 
@@ -105,11 +106,11 @@ def test_an_idle_device_reconnects_and_responds_to_methods(far: Far, devices: De
     devices.start(device)
     assert device.standing_by.wait(20)
     far.wire.cut()
-    eventually("offline", lambda: far.owner.connection_state("d1") == "Disconnected")
+    eventually(lambda: far.owner.connection_state("d1") == "Disconnected", what="offline")
 
     far.wire.mend()
 
-    eventually("online", lambda: far.owner.connection_state("d1") == "Connected")
+    eventually(lambda: far.owner.connection_state("d1") == "Connected", what="online")
     assert far.owner.invoke("d1", PAYLOAD)[0] == 200
     far.owner.wait_for("d1", "completed")
 
@@ -125,11 +126,11 @@ def test_a_downloading_device_reconnects_and_responds_to_methods(
         far.owner.invoke("d1", payload)
         far.owner.wait_for("d1", "downloading")
         far.wire.cut()
-        eventually("offline", lambda: far.owner.connection_state("d1") == "Disconnected")
+        eventually(lambda: far.owner.connection_state("d1") == "Disconnected", what="offline")
 
         far.wire.mend()
 
-        eventually("online", lambda: far.owner.connection_state("d1") == "Connected")
+        eventually(lambda: far.owner.connection_state("d1") == "Connected", what="online")
         assert far.owner.invoke("d1", payload | {"attempt": 2})[0] == 409
         devices.stop("d1")
 
@@ -146,7 +147,9 @@ def test_new_firmware_that_does_not_reach_the_hub_in_time_is_reverted(
         far.wire.cut()
         given_up = BootRecord(active="a", trial="b", starts_left=0)
         # A report that is under way when the connection is cut waits 10 s for its response.
-        eventually("reverted", lambda: read_record(FolderStorage(tmp_path)) == given_up, 60)
+        eventually(
+            lambda: read_record(FolderStorage(tmp_path)) == given_up, what="reverted", seconds=60
+        )
 
         far.wire.mend()
 

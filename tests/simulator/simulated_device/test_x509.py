@@ -15,7 +15,8 @@ from simulator.simulated_device.device_thread import DeviceThread
 from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
 from simulator.simulated_device.simulated_updates import UpdateSettings
 from tests.simulator.self_signed import self_signed
-from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
+from tests.simulator.simulated_device.fleet_owner import FleetOwner
+from tests.waiting import eventually
 
 PASSPHRASE = "open sesame"
 UPDATE = {"fwPackageUri": "test.com", "rolloutId": "r1", "attempt": 1, "version": "2.4.0"}
@@ -95,7 +96,7 @@ def test_a_refused_certificate_is_tried_again(
     device = Device(replace(certified, credentials=credentials))
     devices.start(device)
 
-    eventually("two attempts", lambda: caplog.text.count("connecting failed") > 1)
+    eventually(lambda: caplog.text.count("connecting failed") > 1, what="two attempts")
     assert owner.connection_state(device.device_id) == "Disconnected"
 
 

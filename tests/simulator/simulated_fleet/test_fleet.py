@@ -25,7 +25,7 @@ from simulator.simulated_fleet.registration import RegistrationError, register
 from simulator.simulated_fleet.shares import Fault, Shares, choose_faults
 from simulator.simulated_fleet.tally import Tally
 from tests.simulator.hub.conftest import service_client
-from tests.simulator.hub.waiting import eventually
+from tests.waiting import eventually
 
 DEVICES = 200
 SHARES = Shares(fail=Decimal(5), hang=Decimal(5), offline=Decimal(10), revert=Decimal(5))
