@@ -61,7 +61,8 @@ class FairThreads:
             return run
 
         with self._lock:
-            self._waiting.setdefault(share, deque()).extend(map(counted, waiting))
+            if waiting:  # no call would remove an empty share
+                self._waiting.setdefault(share, deque()).extend(map(counted, waiting))
         self._begin_calls()
         for _ in waiting:
             left.acquire()

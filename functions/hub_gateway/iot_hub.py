@@ -3,21 +3,19 @@
 One gateway serves a whole process. The SDK keeps one connection per thread.
 """
 
-import json
 import logging
-import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError, DeserializationError
 from azure.iot.hub import IoTHubRegistryManager
-from azure.iot.hub.models import CloudToDeviceMethod, QuerySpecification
+from azure.iot.hub.models import QuerySpecification
 from msrest.exceptions import ClientException, HttpOperationError
 
 from functions.errors import DailyQuotaError, HubUnavailableError
-from functions.hub_gateway import method_errors, query_text
+from functions.hub_gateway import query_text
+from functions.hub_gateway.direct_methods import DirectMethods
 from functions.hub_gateway.fair_threads import FairThreads
 from functions.hub_gateway.metering import Meter
 from functions.hub_gateway.port import (
@@ -43,29 +41,17 @@ from functions.hub_gateway.sdk_values import (
     to_connection,
     to_count,
     to_device_twin,
-    to_payload,
     to_version_count,
 )
 from functions.last_calls import LastCall
 from functions.rollouts.model.device_twin import DeviceTwin
-from functions.rollouts.model.method_outcome import (
-    DeviceOffline,
-    Lost,
-    MethodOutcome,
-    MethodResponse,
-    NotDelivered,
-    Responded,
-)
+from functions.rollouts.model.method_outcome import MethodOutcome
 from functions.rollouts.model.quotas import QUERY_ROWS, Quotas, Tier, quotas
 from functions.rollouts.model.target import TargetDevice
 from functions.rollouts.model.usage import Usage
 
-# Each concurrent call occupies a thread and a TLS connection. Twin reads have threads of their own,
-# so that devices that do not respond to a method cannot delay them. One batch alone gets half of
-# the threads, see `FairThreads`.
-METHOD_THREADS = 48
+# Not those of the methods, so that devices that do not respond to a method cannot delay a read.
 READ_THREADS = 16
-_MAX_STATUS = 2**31 - 1
 # A device id that no hub has. Reading its twin needs the permission `service connect` alone, as all
 # other calls do, and none of the hub's small quotas.
 _NO_DEVICE = "fleet-rollout-readiness-probe"
@@ -114,9 +100,10 @@ class IotHub:
     ) -> None:
         self._registry = registry
         self._meter = meter or Meter(quotas(Tier.S1, 1))
-        self._timeouts = timeouts or HubTimeouts()
         self._last_call = last_call or LastCall()
-        self._method_threads = FairThreads(METHOD_THREADS, "iot-hub-methods")
+        self._methods = DirectMethods(
+            registry.protocol.devices, timeouts or HubTimeouts(), self._last_call, self._meter
+        )
         self._read_threads = FairThreads(READ_THREADS, "iot-hub-reads")
 
     def read_twin(self, device_id: str) -> DeviceTwin | None:
@@ -205,39 +192,7 @@ class IotHub:
         return [row for text in texts for row in self._query(text, to_version_count)]
 
     def invoke(self, device_id: str, method: str, payload: Mapping[str, Any]) -> MethodOutcome:
-        """Invoke a direct method on one device and wait for the response."""
-        if self._meter.is_refused():
-            return NotDelivered("The hub's day is used up; nothing was sent.", day_used_up=True)
-        outcome = self._invoke(device_id, method, payload)
-        if isinstance(outcome, NotDelivered) and outcome.day_used_up:
-            self._meter.record_refusal()
-        self._last_call.record(responded=not method_errors.is_outage(outcome))
-        return outcome
-
-    def _invoke(self, device_id: str, method: str, payload: Mapping[str, Any]) -> MethodOutcome:
-        request = CloudToDeviceMethod(
-            method_name=method,
-            payload=dict(payload),
-            response_timeout_in_seconds=self._timeouts.method_response,
-            connect_timeout_in_seconds=0,
-        )
-        # The registry manager's own method takes no timeout.
-        call = self._registry.protocol.devices.invoke_method
-        try:
-            result = call(device_id, request, timeout=self._timeouts.method_call)
-        except (ClientException, AzureError, DeserializationError) as error:
-            outcome = method_errors.outcome_of(error)
-            if isinstance(outcome, Lost) and not isinstance(error, HttpOperationError):
-                self._meter.count_method(len(json.dumps(request.payload)))
-            return outcome
-        except Exception:  # noqa: BLE001 - one device's problem
-            # For example, it is nested deeper than Python recurses. The device may have started.
-            _log.exception("the response of device %s cannot be read", device_id)
-            return Lost("The device's response cannot be read.")
-        if not isinstance(result.status, int):
-            return Lost("The hub's response has no status.")
-        status = min(result.status, _MAX_STATUS)
-        return Responded(MethodResponse(status=status, payload=to_payload(result.payload)))
+        return self._methods.invoke(device_id, method, payload)
 
     def invoke_all(
         self,
@@ -246,28 +201,7 @@ class IotHub:
         may_send: Callable[[], bool] = always,
         share: Hashable = None,
     ) -> Invocations:
-        outcomes: dict[str, MethodOutcome] = {}
-        seconds: list[float] = []
-        until = time.monotonic() + self._timeouts.method_start
-
-        def call(device_id: str) -> None:
-            start = time.monotonic()
-            is_late = start >= until or self._meter.is_refused()
-            if is_late or method_errors.hub_fails(outcomes.values()) or not may_send():
-                return
-            outcome = self.invoke(device_id, method, payloads[device_id])
-            if isinstance(outcome, NotDelivered) and outcome.day_used_up:
-                return  # as if it had not been sent
-            outcomes[device_id] = outcome
-            if isinstance(outcomes[device_id], Responded | DeviceOffline):
-                seconds.append(time.monotonic() - start)
-
-        self._method_threads.call_for_each(list(payloads), call, share)
-        throttled = sum(
-            isinstance(outcome, NotDelivered) and outcome.throttled for outcome in outcomes.values()
-        )
-        mean = sum(seconds) / len(seconds) if seconds else 0.0
-        return Invocations(outcomes=outcomes, throttled=throttled, seconds=mean)
+        return self._methods.invoke_all(method, payloads, may_send, share)
 
     def take_usage(self) -> Usage:
         return self._meter.take()

@@ -118,3 +118,9 @@ def test_an_error_in_a_call_is_raised_and_leaves_the_threads_to_others() -> None
         with pytest.raises(ZeroDivisionError):
             hub.invoke_all("firmwareUpdate", {"a": {}, "b": {}}, fail)
     assert len(hub.invoke_all("firmwareUpdate", {"a": {}, "b": {}}).outcomes) == 2
+
+
+def test_a_share_without_calls_is_not_kept() -> None:
+    threads = FairThreads(2, "test")
+    threads.run_all([], "rollout-1")
+    assert not threads._waiting  # noqa: SLF001 - nothing else shows it

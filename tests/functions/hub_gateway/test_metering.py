@@ -52,12 +52,13 @@ def test_what_is_counted_equals_what_the_hub_bills(
 
 
 def test_after_403002_nothing_is_sent_until_midnight(
-    gateway: IotHub, hub: LocalHub, device: IoTHubDeviceClient, monkeypatch: pytest.MonkeyPatch
+    gateway: IotHub, hub: LocalHub, device: IoTHubDeviceClient
 ) -> None:
     del device
     now = [datetime(2026, 11, 27, 20, 0, tzinfo=UTC)]
-    monkeypatch.setattr(gateway, "_meter", Meter(quotas(Tier.S1, 1), lambda: now[0]))
-    gateway._meter.record_refusal()  # noqa: SLF001 - as after the hub's first 403002
+    meter = Meter(quotas(Tier.S1, 1), lambda: now[0])
+    gateway = IotHub(gateway._registry, meter=meter)  # noqa: SLF001 - with a clock of its own
+    meter.record_refusal()  # as after the hub's first 403002
     before = _metrics(hub)["operations"]
     invoked = gateway.invoke_all("echo", {"online": {}})
     assert not invoked.outcomes
