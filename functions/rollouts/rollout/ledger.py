@@ -131,9 +131,10 @@ class _Ledger:
             self.gone.append(new.device_id)
         if DeviceState.SKIPPED in {old.state, new.state}:
             self._already_running[old.wave] += runs_already(new) - runs_already(old)
-        is_first_attempt = old.attempt == 1 and old.dispatched_at is None
-        if new.state is DeviceState.DISPATCHING and is_first_attempt:
-            self._count_connected(new)
+        if new.state is DeviceState.DISPATCHING and _waits_for_first_method(old):
+            self._count_connected(new, 1)
+        elif old.state is DeviceState.DISPATCHING and _waits_for_first_method(new):
+            self._count_connected(old, -1)  # its claim is taken back
         if old.state.in_flight and _has_reported_end(new):
             self._add_duration(new)
         if old.state is DeviceState.FAILED and new.state is DeviceState.COMPLETED:
@@ -186,14 +187,14 @@ class _Ledger:
             acknowledged_not_started=min(wave.acknowledged_not_started, not_started),
         )
 
-    def _count_connected(self, update: DeviceUpdate) -> None:
-        """Count whether a device was connected right before its first method."""
+    def _count_connected(self, update: DeviceUpdate, devices: int) -> None:
+        """Add 1 or -1 to the devices whose connection before their first method is known."""
         is_connected = not update.seen_offline
-        index = update.stratum or 0
-        _count_up_to(
-            outage_chance.FIRST_INVOKED, self.first_invoked, index, is_connected=is_connected
-        )
-        _count_up_to(outage_chance.MAX_INVOKED, self.invoked, index, is_connected=is_connected)
+        for most, counts in (
+            (outage_chance.FIRST_INVOKED, self.first_invoked),
+            (outage_chance.MAX_INVOKED, self.invoked),
+        ):
+            _count_up_to(most, counts, update.stratum or 0, devices, is_connected=is_connected)
 
     def _add_duration(self, update: DeviceUpdate) -> None:
         reported_at = update.history[-1].at
@@ -209,11 +210,16 @@ def _has_reported_end(update: DeviceUpdate) -> bool:
     return update.state in {DeviceState.SOAKING, DeviceState.COMPLETED}
 
 
+def _waits_for_first_method(update: DeviceUpdate) -> bool:
+    is_first = update.attempt == 1 and update.dispatched_at is None
+    return is_first and update.state is DeviceState.QUEUED
+
+
 def _count_up_to(
-    most: int, counts: list[tuple[int, int]], index: int, *, is_connected: bool
+    most: int, counts: list[tuple[int, int]], index: int, devices: int, *, is_connected: bool
 ) -> None:
-    """Count a device in the pair at `index`, unless `most` are counted there."""
+    """Add `devices` to the pair at `index`, unless `most` are counted there."""
     counts += [(0, 0)] * (index + 1 - len(counts))
     invoked, connected = counts[index]
-    if invoked < most:
-        counts[index] = (invoked + 1, connected + is_connected)
+    if invoked + devices <= most:
+        counts[index] = (invoked + devices, connected + devices * is_connected)

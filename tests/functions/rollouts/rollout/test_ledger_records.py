@@ -258,6 +258,19 @@ def test_devices_are_counted_as_connected_or_not_at_their_first_method() -> None
     assert found.first_invoked == ((5, 4), (0, 0), (1, 1))
 
 
+def test_a_device_whose_claim_is_taken_back_is_not_counted() -> None:
+    rollout = make_rollout(make_wave(2), invoked=((9, 7), (5, 5)), first_invoked=((9, 7), (5, 5)))
+    before = [make_update("a"), make_update("b", stratum=1, seen_offline=True)]
+    claimed = [item._replace(state=DISPATCHING, dispatched_at=at(1)) for item in before]
+    stored = record(rollout, before, claimed)
+    assert stored.measured.invoked == ((10, 8), (6, 5))
+    returned = record(stored, claimed, before).measured
+    assert returned.invoked == returned.first_invoked == ((9, 7), (5, 5))
+    # A method that was perhaps sent still counts.
+    in_doubt = [item._replace(state=QUEUED, in_doubt=True) for item in claimed]
+    assert record(stored, claimed, in_doubt).measured == stored.measured
+
+
 def test_no_more_devices_are_counted_than_the_share_is_learned_from() -> None:
     most, first = outage_chance.MAX_INVOKED, outage_chance.FIRST_INVOKED
     rollout = make_rollout(make_wave(2), invoked=((most - 1, 9),), first_invoked=((first - 1, 9),))
