@@ -177,3 +177,28 @@ def test_a_rollout_that_ended_in_a_crash_leaves_the_list_of_open_ones() -> None:
     store.save = record
     advance(world.services, only=rollout_id)
     assert saved == [ended]
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        (LostRaceError("always"), "WARNING"),
+        (NewerSchemaError("The row has format 99."), "WARNING"),
+        (ZeroDivisionError("a defect"), "ERROR"),
+    ],
+)
+def test_what_the_next_tick_mends_is_a_warning_and_all_else_an_error(
+    caplog: pytest.LogCaptureFixture, error: Exception, level: str
+) -> None:
+    world = World(devices(20), still=True)
+    rollout_id = world.create().rollout.id
+    store: Any = world.stores.rollouts
+
+    def fail(_: str) -> Any:
+        raise error
+
+    store.get = fail
+    caplog.clear()
+    advance(world.services)
+    named = [record for record in caplog.records if rollout_id in record.getMessage()]
+    assert [record.levelname for record in named] == [level]

@@ -268,3 +268,31 @@ def test_the_conflicts_of_a_stored_rollout_are_earlier_and_later_ones_but_not_it
         conflicts.refuse_conflicts(world.services, names[10:30], own)
     assert "with 20 devices" in str(caught.value)
     assert own not in str(caught.value)
+
+
+def test_of_a_rollout_with_many_blocks_only_the_shared_devices_and_their_blocks_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(devices(450))
+    names = tuple(world.hub.devices)
+    create_for(world, *names[:420])
+    world.ticks(3)
+    world.services = replace(world.services, known_devices=KnownDevices())
+    read: list[int] = []
+    get_blocks = world.stores.rollouts.get_blocks
+
+    def record(snapshot: Any, numbers: Any) -> Any:
+        read.extend(numbers)
+        return get_blocks(snapshot, numbers)
+
+    monkeypatch.setattr(world.stores.rollouts, "get_blocks", record)
+    message = refusal(world, *names[410:430])
+    assert "with 10 devices" in message
+    assert len(set(read)) < 5
+
+
+def test_a_large_target_without_a_conflict_is_no_conflict_of_itself() -> None:
+    world = World(devices(1200))
+    request = world.request(strategy=REFUSE, condition="tags.site = 'x'", device_ids=())
+    rollout_id = create(world.services, request, None).rollout.id
+    assert world.until_over(rollout_id).counts.completed == 1200

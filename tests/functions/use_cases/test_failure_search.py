@@ -343,3 +343,42 @@ def test_late_reports_of_devices_that_have_ended_change_nothing() -> None:
     assert world.updates(rollout_id) == before
     assert {item.state for item in before} == {DeviceState.FAILED}
     assert FACTORY_VERSION in {item.running_version for item in before}
+
+
+def test_all_pages_of_a_search_look_back_alike_and_the_next_search_looks_back_less() -> None:
+    world = World([*failing(250), *[device(f"slow-{n}", stage=1000) for n in range(50)]])
+    start(world)
+    world.pass_time(seconds=60)
+    searched = _count_searches(world)
+    world.ticks(30)
+    times = [query.since for query in searched]
+    assert times[0] == times[1] == times[2] < times[3]
+
+
+def test_each_query_counts_once_for_the_pause_before_the_next_one() -> None:
+    world = World(failing(50))
+    snapshot = world.stores.rollouts.get(start(world))
+    assert snapshot is not None
+    search = world.services.searches.get(world.services.moment(snapshot.rollout))
+    before = search.count
+    searched = _count_searches(world)
+    world.pass_time(seconds=60)
+    world.ticks(4)
+    assert search.count - before == len(searched) > 0
+
+
+def test_a_search_that_the_hub_rejects_waits_for_an_hour() -> None:
+    world = World(devices(50, stage=10_000))
+    hub: Any = world.hub
+    rejected: list[FailureQuery] = []
+
+    def reject(query: FailureQuery, cursor: str | None) -> DevicePage:  # noqa: ARG001
+        rejected.append(query)
+        raise ConditionError("no such function")
+
+    hub.query_failures = reject
+    start(world, Strategy(timeout=timedelta(hours=12)))
+    world.ticks(300)
+    assert len(rejected) == 1
+    world.ticks(100)
+    assert len(rejected) == 2

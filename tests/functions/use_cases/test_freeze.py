@@ -115,3 +115,22 @@ def test_the_hub_is_read_only_while_a_freeze_of_some_devices_is_in_force(world: 
     assert find(frozen, *names) == {"d-001"}
     world.pass_time(hours=1)
     assert find(frozen, *names) == frozenset()
+
+
+def test_a_batch_queries_the_condition_of_a_freeze_once() -> None:
+    world = World(devices(20), still=True)
+    world.hub.matching = {"d-001"}
+    enter(world, condition=CONDITION)
+    world.create()
+    hub: Any = world.hub
+    find_matching, queried = hub.find_matching, list[str]()
+
+    def record(condition: str, device_ids: Any) -> Any:
+        queried.append(condition)
+        return find_matching(condition, device_ids)
+
+    hub.find_matching = record
+    (batch,) = world.advance()
+    queried.clear()
+    world.dispatch(batch)
+    assert queried == [CONDITION]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from functions.rollouts.model.strategy import Offline, OfflinePolicy, Strategy, WavePlan
 from functions.use_cases import commands
@@ -76,3 +77,22 @@ def test_a_large_rollout_counts_from_its_creation_on() -> None:
     assert superseding(world, first) == dict.fromkeys(world.hub.devices, second)
     commands.cancel(world.services, second, ADA)
     assert superseding(world, first) == {}
+
+
+def test_a_rollout_whose_target_is_resolved_counts_beside_newer_ones() -> None:
+    world = World(devices(1500))
+    names = tuple(world.hub.devices)
+    first = create_for(world, *names[:2], strategy=Strategy())
+    second = create_for(world, strategy=Strategy())
+    third = create_for(world, names[0], strategy=Strategy())
+    create_for(world, names[5], strategy=Strategy())
+    assert world.rollout(second).resolution is not None
+    assert find_superseding(world.stores, first, names[:2]) == {names[0]: third, names[1]: second}
+
+
+def test_nothing_is_read_of_the_history_for_no_devices() -> None:
+    world = World(devices(5))
+    first = create_for(world)
+    targets: Any = world.stores.targets
+    targets.find_later = None  # would raise an error
+    assert find_superseding(world.stores, first, ()) == {}

@@ -24,6 +24,7 @@ from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, read
 from functions.use_cases.create import create
 from functions.use_cases.read import WantedUpdates
+from functions.use_cases.read_failures import read_failures
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import NOON, World, device, devices
 
@@ -233,3 +234,12 @@ def test_an_unknown_id_is_an_unknown_error_and_a_foreign_cursor_a_cursor_error()
             unknown()
     with pytest.raises(CursorError):
         read.list_device_updates(world.stores.rollouts, rollout_id, WantedUpdates(), 10, "made up")
+
+
+def test_a_missing_example_of_a_failure_is_read_and_its_count_is_the_records() -> None:
+    world = World(devices(3, fault=Fault.FAILING))
+    rollout = world.until_over(world.create().rollout.id)
+    (failed,) = rollout.failures or ()
+    newer = replace(failed, count=failed.count + 4, example=None)  # than the devices that are read
+    found = read_failures(world.services, replace(rollout, failures=(newer,)))
+    assert found == [replace(newer, example=failed.example)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.errors import InvalidError
+from functions.errors import InvalidError, StorageUnavailableError
 from functions.hub_gateway.port import ConditionError
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.reason import Reason
@@ -217,3 +217,36 @@ def test_a_repeated_request_with_the_same_key_creates_one_rollout() -> None:
     first = submit(world.services, world.request(), "key")
     again = submit(world.services, world.request(), "key")
     assert (again.rollout.id, again.is_new) == (first.rollout.id, False)
+
+
+def test_a_rollout_that_cannot_be_advanced_at_once_waits_for_the_next_tick() -> None:
+    world = World(devices(30))
+    controls: Any = world.stores.webhooks
+    read_controls = controls.read_controls
+
+    def fail() -> Any:
+        raise StorageUnavailableError("503")
+
+    store: Any = world.stores.rollouts
+    add = store.add
+
+    def add_and_fail(*arguments: Any, **more: Any) -> Any:
+        controls.read_controls = fail
+        return add(*arguments, **more)
+
+    store.add = add_and_fail
+    made = submit(world.services, world.request(), None)
+    controls.read_controls = read_controls
+    assert made.is_new
+    assert world.hub.operations.methods == 0
+    assert world.until_over(made.rollout.id).counts.completed == 30
+
+
+def test_each_part_that_is_written_of_a_large_target_raises_the_revision() -> None:
+    world = World(devices(1_500))
+    rollout_id = create(world.services, listed(world), None).rollout.id
+    before = world.rollout(rollout_id).revision
+    while world.rollout(rollout_id).resolution is not None:
+        world.advance()
+        world.pass_time(seconds=10)
+    assert world.rollout(rollout_id).revision > before

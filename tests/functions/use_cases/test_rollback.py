@@ -12,6 +12,7 @@ from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, OnConflict, Strategy, WavePlan
 from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import undone_devices
 from functions.use_cases.create import create
 from functions.use_cases.rollback import roll_back
 from simulator.simulated_fleet.shares import Fault
@@ -189,3 +190,37 @@ def test_of_two_requests_that_create_one_rollback_at_once_both_name_it() -> None
     assert world.rollout(undone).rollback == RolledBack(made[0])
     actions = [event.action for event in world.rollout(undone).audit.events]
     assert actions.count("rollbackCreated") == 1
+
+
+def test_a_rollback_of_more_than_ten_devices_reads_each_twin_once() -> None:
+    world = World(devices(11))
+    world.stores.catalogue.save(FACTORY)
+    rollout_id = world.create().rollout.id
+    world.until_over(rollout_id)
+    before = world.hub.operations.twin_reads
+    assert roll_back(world.services, rollout_id, ADA).rollout.total == 11
+    assert world.hub.operations.twin_reads - before == 11
+
+
+def test_a_rollback_reads_the_blocks_of_devices_that_were_sent_the_firmware(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(devices(300))
+    world.stores.catalogue.save(FACTORY)
+    canary = Strategy(waves=(WavePlan(size=100), WavePlan(size=200, approval=True)))
+    rollout_id = world.create(canary).rollout.id
+    world.ticks(30)
+    assert world.rollout(rollout_id).counts.completed == 100
+    read: list[int] = []
+    get_blocks = world.stores.rollouts.get_blocks
+
+    def record(snapshot: Any, numbers: Any) -> Any:
+        if snapshot.rollout.id == rollout_id:
+            read.extend(numbers)
+        return get_blocks(snapshot, numbers)
+
+    snapshot = world.stores.rollouts.get(rollout_id)
+    assert snapshot is not None
+    monkeypatch.setattr(world.stores.rollouts, "get_blocks", record)
+    undone_devices.find(world.services, snapshot, by_caller=True)
+    assert read == [0]

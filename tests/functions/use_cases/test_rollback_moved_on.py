@@ -127,3 +127,18 @@ def test_an_automatic_rollback_leaves_the_devices_of_a_hotfix_alone() -> None:
     world.ticks(100)
     assert running(world, *order[:8]) == {"2.5.0"}
     assert running(world, *order[8:20]) == {FACTORY.version}
+
+
+def test_a_device_that_moved_on_is_found_behind_newer_rollouts_of_other_devices() -> None:
+    world = World(devices(2))
+    world.stores.catalogue.save(FACTORY)
+    first = roll_out(world, "2.0.0")
+    made: list[str] = []
+    for device_id, version in (("d-001", "3.0.0"), ("d-000", "3.0.0"), ("d-000", "4.0.0")):
+        request = world.request(device_id, firmware=firmware(version))
+        made.append(create(world.services, request, None).rollout.id)
+        world.until_over(made[-1])
+    with pytest.raises(ConflictError) as caught:
+        roll_back(world.services, first, ADA)
+    assert f"rollout {made[0]} has brought on" in str(caught.value)
+    assert f"rollout {made[2]} has brought on" in str(caught.value)

@@ -96,3 +96,23 @@ def test_a_batch_that_comes_again_after_its_claim_starts_nothing() -> None:
     world.dispatch(*batches, *batches)
     assert world.hub.started == 50
     check_counters(world, rollout_id)
+
+
+@pytest.mark.parametrize(("number", "lease_seconds"), [(100, 600), (80, 60)])
+def test_a_batch_that_reads_many_twins_one_by_one_keeps_its_lease_for_longer(
+    number: int, lease_seconds: int
+) -> None:
+    world = World(devices(number, tutorial_only=True))
+    rollout_id = create(world.services, world.request(strategy=Strategy()), None).rollout.id
+    batches = world.advance()
+    hub: Any = world.hub
+    read, left = hub.read_twins, list[float]()
+
+    def record(ids: Sequence[str]) -> Any:
+        (lease,) = world.rollout(rollout_id).dispatch.leases
+        left.append((lease.until - world.now).total_seconds())
+        return read(ids)
+
+    hub.read_twins = record
+    world.dispatch(*batches)
+    assert left == [pytest.approx(lease_seconds, abs=1)]
