@@ -152,10 +152,7 @@ def _add_load(rollout: Rollout, invocations: Invocations, used: Usage) -> Rollou
 
     Devices that accepted will report, which the app does not see.
     """
-    accepted = sum(
-        isinstance(outcome, Responded) and outcome.response.status < 300  # noqa: PLR2004 - as in HTTP
-        for outcome in invocations.outcomes.values()
-    )
+    accepted = sum(map(_has_accepted, invocations.outcomes.values()))
     before = breaker.measure(invocations.outcomes.values(), rollout.measured.hub_load)
     load = replace(
         before,

@@ -16,7 +16,7 @@ from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Retry, Strategy
 from functions.use_cases.create import create
-from functions.use_cases.device_locks import lock_device
+from functions.use_cases.device_locks import MAX_UNCHECKED, lock_device
 from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.cases.steps import require
 from tests.functions.fragile import CrashError, Fragile, before
@@ -277,3 +277,27 @@ def test_a_lock_that_is_renewed_meanwhile_ends_by_the_same_twin() -> None:
     assert lock_device(world.stores, "mine", "a", world.now) == first.id
     with before(world.stores.locks, "save", lambda: lock_for(world, first.id)):
         assert lock_device(world.stores, "mine", "a", world.now, twin) is None
+
+
+def test_a_lock_is_checked_behind_a_device_that_needs_none() -> None:
+    """Claim 30 s after the locks; another rollout has taken one of them over."""
+    world = World([*devices(10), device("old", tutorial_only=True)])
+    rollout_id = create(world.services, world.request(strategy=Strategy()), None).rollout.id
+    (batch,) = world.advance()
+    store: Any = world.stores.rollouts
+    save = store.save
+
+    def slow(*arguments: Any) -> Any:
+        world.pass_time(seconds=MAX_UNCHECKED.total_seconds())
+        stored = world.stores.locks.get("old")
+        assert stored is not None
+        other = DeviceLock(rollout_id="another", taken_at=world.now)
+        world.stores.locks.save("old", replace(stored, record=other))
+        store.save = save
+        return save(*arguments)
+
+    store.save = slow
+    world.dispatch(batch)
+    assert world.update(rollout_id, "old").state is DeviceState.QUEUED
+    assert world.hub.devices["old"].started == []
+    assert world.hub.started == 10

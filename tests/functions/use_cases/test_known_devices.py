@@ -43,3 +43,15 @@ def test_a_rollout_that_is_kept_again_takes_no_more_room(monkeypatch: pytest.Mon
         kept.keep(rollout, blocks)
     assert all(kept.has_none_of(rollout.id, OTHERS) for rollout, _ in made)
     assert not kept.has_none_of(made[1][0].id, frozenset({names[1]}))
+
+
+def test_of_two_rollouts_above_the_limit_only_the_last_one_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(devices(2))
+    made = [make(world, name) for name in world.hub.devices]
+    monkeypatch.setattr(known_devices, "MAX_KEPT_IDS", 1)
+    kept = KnownDevices()
+    for rollout, blocks in made:
+        kept.keep(rollout, blocks)
+    assert [kept.has_none_of(rollout.id, OTHERS) for rollout, _ in made] == [False, True]

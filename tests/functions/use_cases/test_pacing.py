@@ -3,8 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+from functions.hub_gateway.port import Invocations
 from functions.rollouts.model.measurements import HubLoad
-from functions.rollouts.model.quotas import Tier, quotas
+from functions.rollouts.model.method_outcome import MethodResponse, Responded
+from functions.rollouts.model.quotas import REPORTS_PER_UPDATE, Tier, quotas
 from functions.use_cases.create import create
 from tests.functions.use_cases.world import World, devices
 
@@ -68,3 +70,25 @@ def test_queries_of_a_request_that_did_not_complete_its_target_are_deducted() ->
     left, full = queries(world), world.services.limits.queries * 15
     # Five more queries resolved the rest, and one is for each of the batches of a hundred.
     assert left == full - 10 - 5 - 15
+
+
+def test_the_load_of_a_batch_adds_up_until_the_next_tick() -> None:
+    world = World(devices(200), quotas(Tier.S3, 1))
+    rollout_id = world.create().rollout.id
+    first, second = world.advance()
+    throttle(world)
+    world.dispatch(first, second)
+    load = world.rollout(rollout_id).measured.hub_load
+    assert (load.methods, load.throttled) == (200, 2)
+    assert load.usage.reports == 200 * REPORTS_PER_UPDATE
+
+
+def test_devices_that_refused_send_no_reports() -> None:
+    world = World(devices(200), quotas(Tier.S3, 1))
+    rollout_id = world.create().rollout.id
+    hub: Any = world.hub
+    refused = Responded(MethodResponse(status=300))
+    hub.invoke_all = lambda _, payloads, *__: Invocations(outcomes=dict.fromkeys(payloads, refused))
+    world.dispatch(*world.advance())
+    load = world.rollout(rollout_id).measured.hub_load
+    assert (load.methods, load.usage.reports) == (100, 0)
