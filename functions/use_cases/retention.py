@@ -135,7 +135,8 @@ def _is_needed(services: Services, rollout: Rollout, older: Collection[str]) -> 
 def _carry_out(
     services: Services, ended: EndedRollout, snapshot: Snapshot | None, allowance: Allowance
 ) -> None:
-    if snapshot is not None:
+    # A rollback's packages are those of earlier rollouts, which stored them, or the catalogue's.
+    if snapshot is not None and snapshot.rollout.definition.rollback_of is None:
         catalogue.save_aliases(services.stores.catalogue, snapshot.rollout.packages)
     for _ in services.stores.retention.remove(ended, snapshot):
         if not allowance.has_room():

@@ -134,6 +134,28 @@ def test_a_later_rollback_still_finds_the_package_by_its_version_and_other_names
     assert undoing.rollout.firmware == old
 
 
+def test_the_packages_of_a_rollback_are_in_the_catalogue_before_its_removal() -> None:
+    """So that a removal does not read each name of the many packages that a rollback may have."""
+    world = keep(World(devices(2)))
+    old = replace(FIRMWARE, version="1.0.0", reported_as=("1.0",))
+    run(world, firmware=old)
+    back = rollback.roll_back(world.services, run(world), ADA).rollout
+    world.until_over(back.id)
+    world.pass_time(days=401)
+    catalogue: Any = world.stores.catalogue
+    get, names = catalogue.get, list[str]()
+
+    def record(name: str) -> Any:
+        names.append(name)
+        return get(name)
+
+    catalogue.get = record
+    world.ticks(10)
+    assert not exists(world, back.id)
+    assert names == ["1.0"]  # of the rollout that brought it
+    assert get("1.0.0") == get("1.0") == old
+
+
 def test_a_version_that_was_another_ones_name_gets_its_own_package() -> None:
     world = keep(World(devices(2)))
     run(world, firmware=replace(FIRMWARE, version="1.0.0", reported_as=("1.0",), sha256="a" * 64))
