@@ -20,6 +20,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 MAX_SHOWN_CHARACTERS = 500
 CALL_SECONDS = 30
@@ -148,6 +149,8 @@ def main(arguments: Sequence[str]) -> Outcome:
         parser.error(f"{KEY_VARIABLE} must hold a function key")
     if not options.new.exists():
         parser.error(f"{options.new} does not exist")
+    if not _has_host(options.url):
+        parser.error(f"--url must be the URL of the API, with a host, not {options.url!r}")
     app = App(
         url=options.url.rstrip("/"),
         key=os.environ[KEY_VARIABLE],
@@ -169,6 +172,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--interval-seconds", type=float, default=DEFAULT_PATIENCE.interval_seconds)
     parser.add_argument("--within-seconds", type=float, default=DEFAULT_PATIENCE.within_seconds)
     return parser
+
+
+def _has_host(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _detail(error: HTTPError) -> str:

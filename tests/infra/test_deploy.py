@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from infra.deploy import App, Outcome, Patience, deploy, main, upload_with_cli
 from infra.earlier_package import find_run
 from tests.infra.app_server import CLOSED, KEY, OTHER, PAGE, DeployedApp, Statuses, serving
 from tests.infra.workflow_rules import REPOSITORY
 
+DEPLOY = REPOSITORY / ".github/workflows/deploy.yml"
 NEW, EARLIER = Path("new.zip"), Path("earlier.zip")
 IMPATIENT = Patience(checks=3, interval_seconds=0.01, within_seconds=0.3)
 HEALTHY: Statuses = (200,)
@@ -141,14 +143,49 @@ def test_an_azure_cli_that_fails_is_reported(
     assert said in capsys.readouterr().out
 
 
+# What az prints of an app on Flex Consumption: the resource as it is, and the keys.
+SHOWN = {"show": {"name": "func", "properties": {"defaultHostName": "func.azurewebsites.example"}}}
+SHOWN["keys"] = {"functionKeys": {"default": KEY}}
+AZ = f"""#!{sys.executable}
+import functools, sys
+path = sys.argv[sys.argv.index("--query") + 1].split(".")
+found = functools.reduce(lambda part, name: (part or {{}}).get(name), path, {SHOWN}[sys.argv[2]])
+print(found or "")
+"""
+
+
+def test_the_workflow_finds_the_host_and_the_key_of_an_app_on_flex_consumption(
+    tmp_path: Path,
+) -> None:
+    steps = yaml.safe_load(DEPLOY.read_text())["jobs"]["deploy"]["steps"]
+    (script,) = (step["run"] for step in steps if step.get("name") == "Deploy")
+    stand_ins = {"az": AZ, "python": '#!/bin/sh\necho "$FLEET_KEY" "$@"\n'}
+    for name, text in stand_ins.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GROUP": "rg", "APP": "func"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", script], check=True, env=variables, capture_output=True, text=True
+    )
+    deployed = done.stdout.splitlines()[-1]
+    assert deployed.startswith(f"{KEY} -m infra.deploy new/app.zip ")
+    assert deployed.endswith(" --url https://func.azurewebsites.example/api")
+
+
 @pytest.mark.parametrize(
-    ("key", "package", "said"),
-    [("", "exists.zip", "FLEET_KEY"), (KEY, "missing.zip", "does not exist")],
+    ("key", "package", "url", "said"),
+    [
+        ("", "exists.zip", "http://127.0.0.1:9/api", "FLEET_KEY"),
+        (KEY, "missing.zip", "http://127.0.0.1:9/api", "does not exist"),
+        (KEY, "exists.zip", "https:///api", "--url"),  # the name of the host was empty
+    ],
+    ids=["key", "package", "host"],
 )
-def test_nothing_is_deployed_without_a_key_or_a_package(
+def test_nothing_is_deployed_without_a_key_a_package_or_a_host(
     tmp_path: Path,
     key: str,
     package: str,
+    url: str,
     said: str,
     *,
     monkeypatch: pytest.MonkeyPatch,
@@ -156,7 +193,7 @@ def test_nothing_is_deployed_without_a_key_or_a_package(
 ) -> None:
     (tmp_path / "exists.zip").touch()
     monkeypatch.setenv("FLEET_KEY", key)
-    options = ["--resource-group", "rg", "--app", "func", "--url", "http://127.0.0.1:9/api"]
+    options = ["--resource-group", "rg", "--app", "func", "--url", url]
     with pytest.raises(SystemExit) as ended:
         main([str(tmp_path / package), *options])
     assert ended.value.code not in {Outcome.DEPLOYED, Outcome.PUT_BACK}
