@@ -162,7 +162,7 @@ class Build:
 
     def _show_rollout(self, service: Service, rollout: Json, failed: list[Json]) -> None:
         failures = find_failures(rollout, failed)
-        page = f"{service.api}/ui#{quoted(rollout['id'])}"
+        page = f"{service.api}/ui?rollout={quoted(rollout['id'])}"
         self.platform.add_summary(rollout_report(rollout, failures, page) + "\n")
         self.platform.set_output("status", rollout["status"])
         for name in ("completed", "failed"):

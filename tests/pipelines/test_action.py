@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -63,6 +64,15 @@ def test_success(build: Build, cloud: Cloud) -> None:
         assert part in ran.summary
     created = json.loads(cloud.run("show", ran.outputs["rollout-id"], "--json").stdout)
     assert created["labels"] == {"build": "7=8"}
+
+
+def test_the_summary_links_to_the_page_of_the_rollout(build: Build, cloud: Cloud) -> None:
+    ticking(cloud)
+    ran = build.run()
+    opened = cloud.run("open", ran.outputs["rollout-id"]).stdout.strip()
+    path = f"{urlsplit(opened).path}?{urlsplit(opened).query}"
+    assert path == f"/api/ui?rollout={ran.outputs['rollout-id']}"
+    assert f"{path})" in ran.summary
 
 
 def test_a_run_again_follows_the_first_rollout(build: Build, cloud: Cloud) -> None:
