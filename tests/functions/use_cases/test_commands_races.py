@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -16,7 +17,9 @@ from functions.rollouts.model.wave import COUNTER_OF
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands
+from functions.use_cases.commit_queue import CommitQueue
 from functions.use_cases.dispatch import dispatch
+from functions.use_cases.latest_snapshots import LatestSnapshots
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import World, device, devices
 
@@ -181,4 +184,23 @@ def test_a_pause_between_two_dispatches_of_a_batch_starts_no_device_twice() -> N
         dispatch(world.services, batch)
     assert all(len(found.started) == 1 for found in world.hub.devices.values())
     assert world.rollout(rollout_id).status is RolloutStatus.PAUSED
+    check_counters(world, rollout_id)
+
+
+def test_a_tick_whose_write_comes_second_observes_the_devices_of_all_blocks() -> None:
+    world = World(devices(250, stage=20))
+    rollout_id = world.create(Strategy()).rollout.id
+    while world.rollout(rollout_id).counts.queued:
+        world.tick()
+    world.pass_time(minutes=5)
+    other = replace(world.services, commits=CommitQueue(), latest=LatestSnapshots())
+
+    def pause() -> None:
+        commands.run_command(other, rollout_id, operator_commands.pause, ADA)
+
+    with before_save(world, 1, pause):
+        for _ in range(10):
+            world.advance()
+            world.pass_time(seconds=10)
+    assert world.rollout(rollout_id).counts.completed == 250
     check_counters(world, rollout_id)

@@ -92,3 +92,22 @@ def test_devices_that_refused_send_no_reports() -> None:
     world.dispatch(*world.advance())
     load = world.rollout(rollout_id).measured.hub_load
     assert (load.methods, load.usage.reports) == (100, 0)
+
+
+def test_ticks_with_calls_that_the_hub_took_make_the_next_ones_faster() -> None:
+    world = World(devices(300), quotas(Tier.S3, 1))
+    world.create()
+    first, second, *_ = world.advance()
+    hub: Any = world.hub
+    invoke = hub.invoke_all
+    throttle(world)
+    world.dispatch(first)
+    hub.invoke_all = invoke
+    world.advance()
+    assert factor(world) == 0.5
+    world.pass_time(seconds=10)
+    world.advance()
+    assert factor(world) == 0.5
+    world.dispatch(second)
+    world.advance()
+    assert factor(world) == 0.6
