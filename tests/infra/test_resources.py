@@ -1,5 +1,6 @@
 """The template creates what docs/azure.md says, each with the option that switches it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -29,6 +30,26 @@ def test_a_lock_keeps_the_account_with_the_rollouts() -> None:
     assert RESOURCES["storage", "lock"].scope == "account"
     assert _properties("storage", "lock")["level"] == "CanNotDelete"
     assert "locks@2020-05-01' = if (isLocked)" in BicepFile(INFRA / "modules/storage.bicep").text
+
+
+# Microsoft Learn, "Azure built-in roles": what a role permits beside the rights of a contributor.
+PERMITTED = {
+    "Owner": {"roleAssignments", "locks"},
+    "User Access Administrator": {"roleAssignments", "locks"},
+    "Role Based Access Control Administrator": {"roleAssignments"},
+}
+
+
+def test_who_has_the_documented_roles_may_create_all_that_is_created() -> None:
+    text = (INFRA.parent / "docs/azure.md").read_text()
+    needed = {
+        resource.type.partition("Microsoft.Authorization/")[2]
+        for resource in RESOURCES.values()
+        if resource.type.startswith("Microsoft.Authorization/")
+    }
+    named = re.search(r"\(\*(\w+)\*, or \*Contributor\* with \*([\w ]+)\*\)", text)
+    assert named is not None
+    assert all(needed <= PERMITTED[role] for role in named.groups())
 
 
 def test_a_private_network_reaches_each_service_that_the_app_uses() -> None:
