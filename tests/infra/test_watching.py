@@ -9,6 +9,7 @@ from lark.exceptions import LarkError
 from typer.core import TyperGroup
 
 from fleet.app import app
+from functions.wire.states import StatesSchema
 from tests.infra.alert_rules import Alert, read_alerts
 from tests.infra.kql import COLUMNS, Query
 from tests.infra.template import INFRA, BicepFile
@@ -135,11 +136,25 @@ def test_every_fleet_command_of_the_runbook_exists_with_its_options() -> None:
 
 
 def test_the_queries_of_the_runbook_read_known_tables_and_fields() -> None:
-    queries = re.findall(r'"(App\w+ \|[^"]*)"', RUNBOOK)
-    assert len(queries) >= 4
+    queries = re.findall(r'"((?:union )?App\w+(?:, App\w+)* \|[^"]*)"', RUNBOOK)
+    assert len(queries) >= 5
     for query in queries:
-        assert query.split()[0] in {*COLUMNS, "AppExceptions"}
+        assert set(re.findall(r"\bApp[A-Z]\w+", query)) <= {*COLUMNS, "AppExceptions"}
         assert _names(query) <= NAMED
+
+
+def test_the_runbook_lists_log_lines_with_a_python_exception_too() -> None:
+    """Microsoft's exporter makes exceptions of them: see test_insights.py."""
+    question = RUNBOOK.split("**What did the app log?**")[1].split("```")[1]
+    assert "union AppTraces, AppExceptions |" in question
+
+
+def test_the_runbook_finds_the_last_tick_where_another_process_ticks() -> None:
+    """The age of the last tick in `/health` is null on Flex Consumption."""
+    section = RUNBOOK.split("## no-tick")[1].split("\n## ")[0]
+    assert "ages.tick" not in section
+    (field,) = re.findall(r'"\$FLEET_API/rollouts/ROLLOUT/states" \| grep -o \'"(\w+)"', section)
+    assert StatesSchema.model_fields["ticked_at"].alias == field
 
 
 def _commands() -> list[str]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ KEY = "00000000-0000-0000-0000-000000000001"
 # Table in the workspace -> type in the protocol.
 TYPES = {
     "AppTraces": "MessageData",
+    "AppExceptions": "ExceptionData",
     "AppMetrics": "MetricData",
     "AppDependencies": "RemoteDependencyData",
 }
@@ -69,17 +71,41 @@ def rows(received: list[Any], table: str) -> list[Any]:
     return found
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_application_insights_gets_the_fields_that_alerts_query(
-    app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The exporter's statistics about itself, for Microsoft and for the workspace.
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turn off the exporter's statistics about itself, for Microsoft and for the workspace."""
     monkeypatch.setenv("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "true")
     monkeypatch.setenv("APPLICATIONINSIGHTS_SDKSTATS_DISABLED", "true")
+
+
+def make_pipeline(url: str) -> Pipeline:
+    insights = f"InstrumentationKey={KEY};IngestionEndpoint={url}"
+    return Pipeline(make_exporters(TelemetrySettings(insights=insights)))
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_log_line_with_a_python_exception_is_a_row_of_exceptions_and_of_no_other_table() -> None:
+    with run_ingestion() as (url, received):
+        pipeline = make_pipeline(url)
+        try:
+            int("no number")
+        except ValueError:
+            logging.getLogger("functions.here").exception("it failed", extra={"event": "x"})
+        pipeline.shut_down()
+    assert [item["data"]["baseType"] for item in received] == [TYPES["AppExceptions"]]
+    (row,) = rows(received, "AppExceptions")
+    assert row["exceptions"][0]["message"] == "it failed"  # becomes OuterMessage
+    assert row["severityLevel"] in {3, "Error"}
+    assert row["properties"]["event"] == "x"
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_application_insights_gets_the_fields_that_alerts_query(app: App) -> None:
     collector_pipeline = app.pipeline
     with run_ingestion() as (url, received):
-        insights = f"InstrumentationKey={KEY};IngestionEndpoint={url}"
-        app.pipeline = Pipeline(make_exporters(TelemetrySettings(insights=insights)))
+        app.pipeline = make_pipeline(url)
         app.run_in(World(devices(30, fault=Fault.FAILING)))
         rollout_id = app.post("/rollouts", body(app.world, **CANARY))["id"]
         for _ in range(8):
