@@ -115,10 +115,22 @@ def test_every_variable_of_the_runbooks_commands_is_set_in_it() -> None:
     assert listed is not None
     read = set(listed[1].split("|"))
     assert read <= outputs
-    made = set(re.findall(r"^(?:export )?([A-Z_]+)=", commands, re.MULTILINE))
+    made = set(re.findall(r"^ *(?:export )?([A-Z_]+)=", commands, re.MULTILINE))
     used = set(re.findall(r"\$\{?([A-Z_]+)", commands))
     assert used - read - made == {"IOTHUB_NAME"}
     assert "Set `IOTHUB_NAME`" in RUNBOOK
+
+
+def test_an_operator_may_see_the_tables_while_the_runbook_uses_them() -> None:
+    """No key is accepted, and the lock on the account keeps its role assignments, too."""
+    commands = [line.strip() for line in "\n".join(_commands()).splitlines()]
+    role = '--assignee "$ME" --role "Storage Table Data Contributor" --scope "$GROUP_ID"'
+    first, last = (
+        commands.index(f"az role assignment {verb} {role}") for verb in ("create", "delete")
+    )
+    used = [number for number, line in enumerate(commands) if "--auth-mode login" in line]
+    assert len(used) > 1
+    assert first < min(used) <= max(used) < last
 
 
 def test_every_fleet_command_of_the_runbook_exists_with_its_options() -> None:
