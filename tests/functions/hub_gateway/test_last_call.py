@@ -1,5 +1,6 @@
 """Test what the gateway records of the hub, and that the service policy is enough for all calls."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,8 +29,15 @@ def with_policy(hub: LocalHub, policy: str) -> str:
 
 
 @contextmanager
-def failing_hub(certificates: Path, status: int) -> Iterator[LocalHub]:
-    fault = Fault(action=Action.ERROR, operations=frozenset(Operation), status=status)
+def failing_hub(
+    certificates: Path, status: int, retry_after_seconds: int | None = None
+) -> Iterator[LocalHub]:
+    fault = Fault(
+        action=Action.ERROR,
+        operations=frozenset(Operation),
+        status=status,
+        retry_after_seconds=retry_after_seconds,
+    )
     options = HubOptions(
         certificates=certificates,
         address=free_address(),
@@ -122,6 +130,19 @@ def test_a_hub_that_fails_or_refuses_is_recorded(
         refused = isinstance(outcome, NotDelivered) and outcome.access_refused
         assert refused is (status in {401, 403})
         assert call.state() is state
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_read_does_not_wait_for_as_long_as_the_hub_asks(
+    tmp_path: Path, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with failing_hub(tmp_path, status, retry_after_seconds=6) as hub:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(hub.ca_file))
+        gateway = open_iot_hub(hub.connection_string, None)
+        began = time.monotonic()
+        with pytest.raises(HubUnavailableError):
+            gateway.read_twin("a")
+        assert time.monotonic() - began < 5
 
 
 def test_a_hub_that_is_not_reached_is_recorded() -> None:
