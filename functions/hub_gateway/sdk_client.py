@@ -62,7 +62,7 @@ def _configure(config: Any, timeouts: HubTimeouts) -> None:
     # The SDK repeats reads. Two repeats keep the response to an outage under five seconds.
     config.retry_policy.retries = 2
     config.retry_policy.backoff_factor = 0.3
-    # A Retry-After of the hub would hold a tick or a request for as long; the rules pace calls.
+    # A Retry-After of the hub would keep a tick or a request waiting for as long as it says.
     config.retry_policy.policy.respect_retry_after_header = False
     # A TLS failure during a call counts as "other"; its repeat would send a POST twice.
     config.retry_policy.policy.other = 0

@@ -133,7 +133,7 @@ def test_a_hub_that_fails_or_refuses_is_recorded(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_read_does_not_wait_for_as_long_as_the_hub_asks(
+def test_a_read_does_not_wait_for_a_retry_after_of_the_hub(
     tmp_path: Path, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with failing_hub(tmp_path, status, retry_after_seconds=6) as hub:
