@@ -33,6 +33,11 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
     assert not [link for link in links if not (document.parent / link).exists()]
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_no_command_puts_a_key_into_a_url_which_is_logged_on_its_way(document: Path) -> None:
+    assert not re.search(r"[?&]code=\$", document.read_text())
+
+
 def test_every_make_command_in_the_documents_exists() -> None:
     text = " ".join(document.read_text() for document in DOCUMENTS)
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
