@@ -143,27 +143,33 @@ def test_an_azure_cli_that_fails_is_reported(
     assert said in capsys.readouterr().out
 
 
-# What az prints of an app on Flex Consumption: the resource as it is, and the keys.
-SHOWN = {"show": {"name": "func", "properties": {"defaultHostName": "func.azurewebsites.example"}}}
-SHOWN["keys"] = {"functionKeys": {"default": KEY}}
+# What az prints of an app on Flex Consumption, the resource as it is, and of others; and the keys.
+HOST = {"defaultHostName": "func.azurewebsites.example"}
+SHOWN = [{"name": "func", "properties": HOST}, {"name": "func", "properties": None, **HOST}]
+KEYS = {"functionKeys": {"default": KEY}}
 AZ = f"""#!{sys.executable}
-import functools, sys
-path = sys.argv[sys.argv.index("--query") + 1].split(".")
-found = functools.reduce(lambda part, name: (part or {{}}).get(name), path, {SHOWN}[sys.argv[2]])
-print(found or "")
+import functools, os, sys
+found = {{"show": {SHOWN}[int(os.environ["FORM"])], "keys": {KEYS}}}[sys.argv[2]]
+read = lambda path: functools.reduce(lambda part, name: (part or {{}}).get(name), path, found)
+paths = sys.argv[sys.argv.index("--query") + 1].split(" || ")
+print(next(filter(None, (read(path.split(".")) for path in paths)), ""))
 """
 
 
-def test_the_workflow_finds_the_host_and_the_key_of_an_app_on_flex_consumption(
-    tmp_path: Path,
-) -> None:
+@pytest.mark.parametrize("form", [0, 1], ids=["resource", "copy"])
+def test_the_workflow_finds_the_host_and_the_key_of_an_app(tmp_path: Path, form: int) -> None:
     steps = yaml.safe_load(DEPLOY.read_text())["jobs"]["deploy"]["steps"]
     (script,) = (step["run"] for step in steps if step.get("name") == "Deploy")
     stand_ins = {"az": AZ, "python": '#!/bin/sh\necho "$FLEET_KEY" "$@"\n'}
     for name, text in stand_ins.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
-    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GROUP": "rg", "APP": "func"}
+    variables = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "GROUP": "rg",
+        "APP": "func",
+        "FORM": str(form),
+    }
     done = subprocess.run(
         ["bash", "-e", "-c", script], check=True, env=variables, capture_output=True, text=True
     )
