@@ -296,3 +296,11 @@ def test_a_large_target_without_a_conflict_is_no_conflict_of_itself() -> None:
     request = world.request(strategy=REFUSE, condition="tags.site = 'x'", device_ids=())
     rollout_id = create(world.services, request, None).rollout.id
     assert world.until_over(rollout_id).counts.completed == 1200
+
+
+def test_a_rollout_whose_target_is_being_resolved_is_a_conflict_of_its_devices() -> None:
+    world = World(devices(1200))
+    request = world.request(condition="tags.site = 'x'", device_ids=())
+    open_id = create(world.services, request, None).rollout.id
+    assert world.rollout(open_id).resolution is not None
+    assert f"{open_id} (2 devices: d-003, d-004)" in refusal(world, "d-003", "d-004")

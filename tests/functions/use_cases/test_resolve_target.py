@@ -250,3 +250,15 @@ def test_each_part_that_is_written_of_a_large_target_raises_the_revision() -> No
         world.advance()
         world.pass_time(seconds=10)
     assert world.rollout(rollout_id).revision > before
+
+
+def test_the_devices_that_are_found_so_far_are_counted() -> None:
+    world = World(devices(3_000), limits=quotas(Tier.S1, 1, 0.2))
+    rollout_id = create(world.services, matching(world), None).rollout.id
+    counted: list[int] = []
+    while (resolution := world.rollout(rollout_id).resolution) is not None:
+        found = world.stores.targets.get_parts(rollout_id, 0, resolution.parts)
+        assert resolution.devices == len(found)
+        counted.append(len(found))
+        world.tick()
+    assert len(set(counted)) > 1
