@@ -24,6 +24,7 @@ from functions.settings.names import (
 )
 from functions.settings.quotas import read_quotas
 from functions.settings.values import (
+    check_schedule,
     read_boolean,
     read_outbound,
     read_quarantine,
@@ -84,6 +85,7 @@ def read_environment() -> Settings:
 def read(environment: Mapping[str, str]) -> Settings:
     """Read settings. Raises SettingsError, which names the setting that is missing or invalid."""
     read_trust_easy_auth(environment)
+    check_schedule(environment)
     queue = read_storage(environment, STORAGE, "queue")
     tables = read_storage(environment, TABLES, "table") or read_storage(
         environment, STORAGE, "table"
@@ -110,12 +112,12 @@ def read_advance_schedule() -> str:
 
     Importing the app needs it, also while other settings are missing.
     """
-    return os.environ.get(SCHEDULE) or DEFAULT_SCHEDULE
+    return (os.environ.get(SCHEDULE) or "").strip() or DEFAULT_SCHEDULE
 
 
 def read_tick_interval() -> timedelta | None:
     """Return the longest time between two ticks by the schedule; None: it is irregular."""
-    schedule = read_advance_schedule().strip()
+    schedule = read_advance_schedule()
     if found := _EVERY_SECONDS.fullmatch(schedule):
         return timedelta(seconds=int(found[1] or 1))
     if found := _EVERY_MINUTES.fullmatch(schedule):

@@ -1,4 +1,4 @@
-"""Read settings of one value each: a boolean, a URL, a rule, a duration, a choice."""
+"""Read settings of one value each: a boolean, a URL, a rule, a duration, a choice, a schedule."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from functions.errors import SettingsError
 from functions.outbound.port import AllowedAddresses
 from functions.rollouts.model.quarantine import QuarantineRule
-from functions.settings.names import OUTBOUND, QUARANTINE, RETENTION
+from functions.settings.names import OUTBOUND, QUARANTINE, RETENTION, SCHEDULE
 
 MIN_QUARANTINE_FAILURES = 2  # one failure may be the firmware's
 MAX_QUARANTINE_DAYS = 365
@@ -19,6 +19,9 @@ _RETENTION = re.compile(
     r"((?P<seconds>\d{1,5})S)?)?",
     re.ASCII,
 )
+# Five or six fields. Only their form is checked: the Functions host knows the rest. It also reads
+# the schedule from another setting, whose name is between percent signs.
+_SCHEDULE = re.compile(r"[0-9a-z*,/-]+(\s+[0-9a-z*,/-]+){4,5}|%[^%]+%", re.IGNORECASE | re.ASCII)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _MAX_URL_CHARACTERS = 1024
 # Scheme, host (a name, or an IPv6 address in brackets), port, and path segments that no client
@@ -86,6 +89,16 @@ def read_retention(environment: Mapping[str, str]) -> timedelta | None:
         )
     parts = {unit: int(number) for unit, number in found.groupdict().items() if number}
     return timedelta(**parts) or None
+
+
+def check_schedule(environment: Mapping[str, str]) -> None:
+    """Raise SettingsError if it is no NCRONTAB: the timer would not run, and nothing else fail."""
+    text = (environment.get(SCHEDULE) or "").strip()
+    if text and not _SCHEDULE.fullmatch(text):
+        raise SettingsError(
+            f"{SCHEDULE} must be NCRONTAB with six fields, such as */30 * * * * * for every 30"
+            f" seconds, not {text[:20]!r}"
+        )
 
 
 def read_outbound(environment: Mapping[str, str]) -> AllowedAddresses:

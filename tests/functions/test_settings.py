@@ -196,6 +196,11 @@ def test_the_local_hub_may_be_faster() -> None:
         ("ROLLOUT_TRUST_EASY_AUTH", "yes"),
         ("IOTHUB_THROTTLE_SCALE", "-2"),
         ("IOTHUB_THROTTLE_SCALE", "1e9"),
+        ("ROLLOUT_ADVANCE_SCHEDULE", "PT30S"),
+        ("ROLLOUT_ADVANCE_SCHEDULE", "30s"),
+        ("ROLLOUT_ADVANCE_SCHEDULE", "*/10 * * *"),
+        ("ROLLOUT_ADVANCE_SCHEDULE", "*/10 * * * * * *"),
+        ("ROLLOUT_ADVANCE_SCHEDULE", "every 10 seconds, all day, please!"),
     ],
 )
 def test_the_error_names_an_invalid_setting(name: str, value: str) -> None:
@@ -239,8 +244,18 @@ def test_an_invalid_public_url_is_refused(text: str) -> None:
 def test_the_schedule_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLOUT_ADVANCE_SCHEDULE", raising=False)
     assert read_advance_schedule() == DEFAULT_SCHEDULE
+    monkeypatch.setenv("ROLLOUT_ADVANCE_SCHEDULE", " ")
+    assert read_advance_schedule() == DEFAULT_SCHEDULE
     monkeypatch.setenv("ROLLOUT_ADVANCE_SCHEDULE", "0 * * * * *")
     assert read_advance_schedule() == "0 * * * * *"
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["", " ", "*/30 * * * * *", "*/5 * * * *", " 0  30 9-17/2 1,15 Jan Mon-Fri ", "%SCHEDULE%"],
+)
+def test_a_schedule_that_the_host_may_know_is_accepted(schedule: str) -> None:
+    assert read(ENOUGH | {"ROLLOUT_ADVANCE_SCHEDULE": schedule}) == read(ENOUGH)
 
 
 @pytest.mark.parametrize(
