@@ -3,7 +3,7 @@
 The retry is stored in the rollout until its last block is written, so the next tick continues it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import batched
@@ -16,6 +16,7 @@ from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout import frozen
 from functions.rollouts.rollout.retry import Selection, is_selected, requeue_blocks
 from functions.use_cases import supersede
 from functions.use_cases.commit import Change, commit
@@ -43,14 +44,15 @@ def choose(
         raise InvalidError(message, _field_errors(device_ids, unknown))
     chosen: dict[int, DeviceSet] = {}
     refused: dict[str, str] = {}
+    undone = frozen.undone_strata(snapshot.rollout)
     for number in sorted(set(numbers.values())):
         updates = store.get_blocks(snapshot, [number]).updates_of(number)
         indexes = [index for index, item in enumerate(updates) if item.device_id in numbers]
         chosen[number] = DeviceSet.of(indexes)
         refused |= {
-            updates[index].device_id: _describe_state(updates[index])
+            updates[index].device_id: _describe_state(updates[index], undone)
             for index in indexes
-            if not is_selected(updates[index], among.states)
+            if not is_selected(updates[index], among.states, undone)
         }
     if refused:
         states = " or ".join(sorted(among.states))
@@ -59,7 +61,9 @@ def choose(
     return replace(among, devices=chosen)
 
 
-def _describe_state(update: DeviceUpdate) -> str:
+def _describe_state(update: DeviceUpdate, undone: Collection[int]) -> str:
+    if update.stratum in undone:
+        return f"{update.device_id!r} is of a stratum that is rolled back; create a new rollout"
     why = f" ({update.skip_reason})" if update.skip_reason else ""
     return f"{update.device_id!r} is {update.state}{why}"
 

@@ -103,6 +103,12 @@ def cancelled_strata(rollout: Rollout) -> frozenset[int]:
     return frozenset(n for n, gate in gates if gate.frozen is not None and gate.frozen.is_cancelled)
 
 
+def undone_strata(rollout: Rollout) -> frozenset[int]:
+    """Return the strata that are being rolled back, or were."""
+    gates = enumerate(rollout.stratum_gates)
+    return frozenset(n for n, gate in gates if gate.frozen is not None and gate.frozen.rollback)
+
+
 def has_due_rollback(rollout: Rollout) -> bool:
     """Return whether the rollback of a stratum was decided and is not created yet."""
     return any(

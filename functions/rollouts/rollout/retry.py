@@ -6,7 +6,7 @@ rollout does not end before the last write.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -111,7 +111,8 @@ def requeue_blocks(
     if pending is None or rollout.status is RolloutStatus.CANCELLED:  # cancelled meanwhile
         return replace(rollout, retry=None), {}
     is_named = pending.devices is not None
-    queue_again = partial(requeue, moment, pending.states, is_named=is_named)
+    undone = frozen.undone_strata(rollout)
+    queue_again = partial(requeue, moment, pending.states, is_named=is_named, undone=undone)
     changed: dict[int, Block] = {}
     for block in blocks:
         if block.number < pending.next_block:
@@ -126,9 +127,18 @@ def requeue_blocks(
     return (_pass_other_waves(rollout) if is_last else rollout), changed
 
 
-def is_selected(update: DeviceUpdate, states: frozenset[RetryState]) -> bool:
-    """Return whether a retry for `states` queues this device again."""
-    return update.state.value in states and update.skip_reason not in _FINAL_SKIPS
+def is_selected(
+    update: DeviceUpdate, states: frozenset[RetryState], undone: Collection[int] = ()
+) -> bool:
+    """Return whether a retry for `states` queues this device again.
+
+    Devices of the strata `undone`, which are rolled back, are not sent the firmware again.
+    """
+    return (
+        update.state.value in states
+        and update.skip_reason not in _FINAL_SKIPS
+        and update.stratum not in undone
+    )
 
 
 def _refuse_undone(rollout: Rollout) -> None:
@@ -153,7 +163,13 @@ def _count(rollout: Rollout, selection: Selection) -> int:
 
 
 def _count_by_state(rollout: Rollout, state: RetryState) -> int:
-    return int(getattr(rollout.counts, state.value))
+    """Count the devices in a state, without those of strata that are rolled back."""
+    return int(getattr(rollout.counts, state.value)) - _count_undone(rollout, state)
+
+
+def _count_undone(rollout: Rollout, state: RetryState) -> int:
+    parts = (frozen.stratum_counts(rollout, item) for item in frozen.undone_strata(rollout))
+    return sum(getattr(part, state.value) for part in parts)
 
 
 def _describe(rollout: Rollout, selection: Selection) -> str:
@@ -163,6 +179,8 @@ def _describe(rollout: Rollout, selection: Selection) -> str:
 
 def _describe_nothing(rollout: Rollout, selection: Selection) -> str:
     states = " or ".join(sorted(selection.states))
+    if any(_count_undone(rollout, state) for state in selection.states):
+        return f"No other device of the rollout is {states}. {_describe_undone(rollout)}"
     others = [
         f"{count} {state.value}"
         for state in RetryState
@@ -170,6 +188,18 @@ def _describe_nothing(rollout: Rollout, selection: Selection) -> str:
     ]
     hint = f" It has {', '.join(others)}: name these states in `states`." if others else ""
     return f"No device of the rollout is {states}.{hint}"
+
+
+def _describe_undone(rollout: Rollout) -> str:
+    """Say that devices of strata that are rolled back are not queued again."""
+    undone = frozen.undone_strata(rollout)
+    strata = ("Stratum {} is" if len(undone) == 1 else "Strata {} are").format(
+        frozen.names_of(rollout, undone)
+    )
+    return (
+        f"{strata} rolled back, and a retry would send firmware {rollout.firmware.version} again."
+        " Create a new rollout for the devices that are to run it."
+    )
 
 
 def _acknowledge_failures(wave: Wave) -> Wave:
@@ -230,10 +260,15 @@ def _pass_other_waves(rollout: Rollout) -> Rollout:
 
 
 def requeue(
-    moment: Moment, states: frozenset[RetryState], update: DeviceUpdate, *, is_named: bool = False
+    moment: Moment,
+    states: frozenset[RetryState],
+    update: DeviceUpdate,
+    *,
+    is_named: bool = False,
+    undone: Collection[int] = (),
 ) -> DeviceUpdate:
     """Queue a device again, with the next attempt. `is_named`: the retry names its devices."""
-    if not is_selected(update, states):
+    if not is_selected(update, states, undone):
         return update
     # A failure that the device reported ended its attempt; a cancel need not follow that one.
     kept = "failed" if update.firmware_status == "failed" else None
