@@ -111,7 +111,9 @@ class AzurePipelines(Log):
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         super().__init__()
-        names = ("SYSTEM_COLLECTIONID", "BUILD_BUILDID", "SYSTEM_STAGENAME")
+        # Azure Pipelines calls a job of the file a phase, and a leg of its matrix a job.
+        job = ("SYSTEM_STAGENAME", "SYSTEM_PHASENAME", "SYSTEM_JOBNAME")
+        names = ("SYSTEM_COLLECTIONID", "BUILD_BUILDID", *job)
         self.idempotency_key = _key("azure-pipelines", environment, names)
         self._folder = environment.get("AGENT_TEMPDIRECTORY") or tempfile.gettempdir()
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import Result
 
 from fleet.pipeline.escaping import code, log_line
-from fleet.pipeline.platforms import MAX_ANNOTATIONS, MAX_SUMMARY_BYTES, GitHub, fit
+from fleet.pipeline.platforms import MAX_ANNOTATIONS, MAX_SUMMARY_BYTES, GitHub, detect, fit
 from fleet.pipeline.report import Failures, find_failures, rollout_report
 from fleet.responses import Json
 from simulator.simulated_fleet.shares import Fault
@@ -90,6 +90,20 @@ def test_wrong_inputs_are_refused(
     assert result.stdout.count("::error title=The inputs cannot be used::") == 1
     assert summary(github).startswith("## The inputs cannot be used")
     assert json.loads(cloud.run("list", "--json").stdout)["value"] == []
+
+
+def test_each_job_of_an_azure_pipeline_has_an_idempotency_key_which_its_attempts_share() -> None:
+    """Microsoft Learn, "Use predefined variables", System variables."""
+    build = {"TF_BUILD": "True", "SYSTEM_COLLECTIONID": "c", "BUILD_BUILDID": "7"}
+    job = {"SYSTEM_STAGENAME": "rollout", "SYSTEM_PHASENAME": "berlin"}
+    leg = {"SYSTEM_JOBNAME": "__default"}
+
+    def key(**changes: str) -> str | None:
+        return detect(build | job | leg | changes).idempotency_key
+
+    assert key() == key(SYSTEM_JOBATTEMPT="2", SYSTEM_JOBID="another-guid")
+    changes = ("BUILD_BUILDID", "SYSTEM_STAGENAME", "SYSTEM_PHASENAME", "SYSTEM_JOBNAME")
+    assert len({key(), *(key(**{name: "x"}) for name in changes)}) == 5
 
 
 def test_a_wrong_key_is_not_shown(cloud: Cloud, github: dict[str, str]) -> None:
