@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from functions.rollouts.model.audit_trail import Action
 from functions.rollouts.model.webhook import Webhook, WebhookFormat
 from functions.wire.fields import Time, described_as_text
 from functions.wire.parsing import parse_as
 from functions.wire.schema import PageSchema, Schema, omitted_if_none
-from functions.wire.texts import PackageUri, Text64
+from functions.wire.texts import PackageUri
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of Standard Webhooks
 # Standard Webhooks 1.0: between 24 and 64 random bytes.
@@ -43,7 +44,7 @@ def _check_secret(text: str) -> str:
     return text
 
 
-def _check_different(actions: list[str]) -> list[str]:
+def _check_different(actions: list[Action]) -> list[Action]:
     if len(set(actions)) < len(actions):
         raise ValueError("must name each action once")
     return actions
@@ -60,7 +61,7 @@ class WebhookRequestSchema(Schema):
         WebhookFormat | None,
         Field(description="null: by the URL: teams and slack for their hosts, else cloudEvents."),
     ] = None
-    actions: Annotated[list[Text64], AfterValidator(_check_different)] = Field(
+    actions: Annotated[list[Action], AfterValidator(_check_different)] = Field(
         default=[],
         max_length=50,
         description="Actions of the events to send, as in the audit trail; empty: all.",

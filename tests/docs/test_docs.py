@@ -9,6 +9,7 @@ import pytest
 
 from functions.dispatch_queue.storage_queue import POISON_QUEUE
 from functions.errors import InvalidError
+from functions.rollouts.model.audit_trail import ACTIONS
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.outage import ACCESS, DAILY_QUOTA
 from functions.rollouts.model.quotas import Tier, quotas
@@ -121,6 +122,14 @@ def test_every_action_of_the_audit_trail_and_every_reason_of_a_rollout_is_listed
     words |= {DAILY_QUOTA, ACCESS, SCHEDULED, *WAITS}
     assert {"created", "rollbackCreated", "paused", "successShare"} <= words
     assert not [word for word in words if f"`{word}`" not in API]
+
+
+def test_the_list_of_actions_is_complete() -> None:
+    """The paragraph also names fields of an event."""
+    listed = re.search(r"^An event is .*?\n\n", API, re.DOTALL | re.MULTILINE)
+    assert listed is not None
+    words = set(re.findall(r"`(\w+)`", listed[0]))
+    assert words - {"by", "rollout"} == set(ACTIONS)
 
 
 @pytest.mark.parametrize("tier", Tier)

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.audit_trail import Action, Event
 from functions.rollouts.model.identity import ITSELF
 from functions.rollouts.model.rollout import Rollout
 
 
 def add_event(
-    rollout: Rollout, now: datetime, action: str, message: str, by: str = ITSELF.name
+    rollout: Rollout, now: datetime, action: Action, message: str, by: str = ITSELF.name
 ) -> Rollout:
     """Add an event, the latest."""
     trail = rollout.audit

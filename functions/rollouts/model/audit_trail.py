@@ -2,6 +2,47 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, get_args
+
+type Action = Literal[
+    "created",
+    "started",
+    "waveOpened",
+    "waveCompleted",
+    "waveFailed",
+    "approvalAsked",
+    "approved",
+    "changed",
+    "paused",
+    "resumed",
+    "cancelled",
+    "retried",
+    "rolledBack",
+    "rollbackCreated",
+    "rollbackImpossible",
+    "stratumFrozen",
+    "stratumFailed",
+    "stratumResumed",
+    "stratumCancelled",
+    "stratumRolledBack",
+    "frozen",
+    "unfrozen",
+    "quarantined",
+    "outageBegan",
+    "outageEnded",
+    "outageUnchecked",
+    "superseded",
+    "supersedes",
+    "devicesGone",
+    "devicesJoined",
+    "completed",
+    "completedLate",
+    "failed",
+    "ended",
+]
+"""What an event of the audit trail says that happened."""
+
+ACTIONS: tuple[Action, ...] = get_args(Action.__value__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
+from functions.rollouts.model.audit_trail import Action
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -22,7 +23,7 @@ JUDGED = frozenset({RolloutStatus.RUNNING, RolloutStatus.PAUSED})
 NOT_STARTED = "notStarted"
 # Of a stratum, for which it is frozen when its wave is breached. One failure may be anything.
 _MIN_OWN_FAILURES = 2
-_CANCELLED = RolloutStatus.CANCELLED.value
+_CANCELLED: Action = "cancelled"
 
 
 def is_rollback_due(rollout: Rollout) -> bool:
@@ -106,7 +107,7 @@ def act_on_breach(
     failed = status.move_wave(rollout.waves[wave_number], WaveStatus.FAILED)
     stopped = status.change_wave(rollout, wave_number, failed)
     if action in {OnBreach.PAUSE, OnBreach.FREEZE}:
-        event = "waveFailed" if rollout.status is RolloutStatus.PAUSED else "paused"
+        event: Action = "waveFailed" if rollout.status is RolloutStatus.PAUSED else "paused"
         return add_event(stops.add_stop(stopped, reason, wave_number), now, event, reason.message)
     return _cancel(stopped, action, reason, now)
 
@@ -149,10 +150,10 @@ def act_on_stratum_breach(rollout: Rollout, stratum: int, reason: Reason, now: d
     action = rollout.strategy.failure_gate.on_breach
     if action is OnBreach.FREEZE:
         return add_event(
-            frozen.freeze(rollout, stratum, reason, now), now, frozen.CODE, reason.message
+            frozen.freeze(rollout, stratum, reason, now), now, "stratumFrozen", reason.message
         )
     if action is OnBreach.PAUSE:
-        event = "stratumFailed" if rollout.status is RolloutStatus.PAUSED else "paused"
+        event: Action = "stratumFailed" if rollout.status is RolloutStatus.PAUSED else "paused"
         stopped = stops.add_stop(rollout, reason, stratum=stratum)
         return add_event(stopped, now, event, reason.message)
     return _cancel(rollout, action, reason, now)

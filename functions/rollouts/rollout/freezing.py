@@ -39,7 +39,9 @@ def learn(rollout: Rollout, stored: Freeze | None, now: datetime) -> Rollout:
 
 def _replace(rollout: Rollout, known: Freeze | None, stored: Freeze, now: datetime) -> Rollout:
     if stored.is_in_force(now):
-        return add_event(replace(rollout, freeze=stored), now, CODE, describe(stored), stored.by)
+        return add_event(
+            replace(rollout, freeze=stored), now, "frozen", describe(stored), stored.by
+        )
     if known is None or known.ended_at is not None:  # the rollout never knew of this freeze
         return rollout
     by = stored.ended_by or ITSELF.name

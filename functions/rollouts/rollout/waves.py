@@ -13,6 +13,7 @@ from typing import Any
 
 from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
+from functions.rollouts.model.audit_trail import Action
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import OnBreach
@@ -203,7 +204,8 @@ def _end(rollout: Rollout, now: datetime) -> Rollout:
     end = RolloutStatus.COMPLETED if shortfall is None else RolloutStatus.FAILED
     reason = shortfall or _completion_reason(rollout)
     over = status.move(rollout, end, status_reason=reason, ended_at=now)
-    return add_event(over, now, end.value, f"{reason.message}{no_more}")
+    action: Action = "completed" if shortfall is None else "failed"
+    return add_event(over, now, action, f"{reason.message}{no_more}")
 
 
 def _show_frozen(rollout: Rollout, now: datetime) -> Rollout:

@@ -54,7 +54,7 @@ def add_events(world: WorldWithReceivers, rollout_id: str, count: int) -> None:
     def decide(moment: Moment, stored: Snapshot) -> Change:
         rollout = stored.rollout
         for _ in range(min(count, 20)):
-            rollout = audit.add_event(rollout, moment.now, "noted", "An event.")
+            rollout = audit.add_event(rollout, moment.now, "changed", "An event.")
         return Change(rollout)
 
     for _ in range(-(-count // 20)):
@@ -312,6 +312,7 @@ def test_secrets_are_shown_once_and_an_earlier_one_signs_for_a_day(
         ("ops", {"url": URL, "secret": "whsec_c2hvcnQ="}, "/secret"),
         ("ops", {"url": URL, "secret": "no prefix"}, "/secret"),
         ("ops", {"url": URL, "actions": ["paused", "paused"]}, "/actions"),
+        ("ops", {"url": URL, "actions": ["paused", "complete"]}, "/actions/1"),
         ("ops", {"url": URL, "format": "email"}, "/format"),
         ("ops", {"url": URL, "retries": 1}, "/retries"),
         ("Ops!", {"url": URL}, None),

@@ -41,7 +41,7 @@ def make_decision(number: int, word: str) -> Callable[[Moment, Snapshot], Change
 
 
 def add_note(moment: Moment, stored: Snapshot) -> Change:
-    return Change(add_event(stored.rollout, moment.now, "tested", "A line."))
+    return Change(add_event(stored.rollout, moment.now, "changed", "A line."))
 
 
 def record_calls(world: World, name: str) -> list[Any]:
@@ -92,7 +92,7 @@ def test_after_a_lost_race_the_decision_is_made_again_on_the_stored_rollout() ->
         "paused",
         "resumed",
         "paused",
-        "tested",
+        "changed",
     ]
     assert world.rollout(rollout_id) == stored.rollout
 

@@ -78,14 +78,14 @@ class Writers:
 
 def note(number: int) -> Any:
     def decide(moment: Moment, stored: Snapshot) -> Change:
-        return Change(add_event(stored.rollout, moment.now, "tested", f"line {number}"))
+        return Change(add_event(stored.rollout, moment.now, "changed", f"line {number}"))
 
     return decide
 
 
 def notes(snapshot: Snapshot | BaseException) -> list[str]:
     assert isinstance(snapshot, Snapshot), snapshot
-    return [e.message for e in snapshot.rollout.audit.events if e.action == "tested"]
+    return [e.message for e in snapshot.rollout.audit.events if e.action == "changed"]
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def add_event(world: WorldWithReceivers, delivery: Delivery) -> None:
     """Add an event without queueing its delivery."""
 
     def decide(moment: Moment, stored: Snapshot) -> Change:
-        return Change(audit.add_event(stored.rollout, moment.now, "noted", "An event."))
+        return Change(audit.add_event(stored.rollout, moment.now, "changed", "An event."))
 
     snapshot = get_snapshot(world.stores.rollouts, delivery.rollout_id)
     waiting = list(world.deliveries.waiting)

@@ -65,7 +65,7 @@ def add_event_elsewhere(world: WorldWithReceivers, rollout_id: str) -> None:
     """Store an event as another process does."""
     snapshot = world.stores.rollouts.get(rollout_id)
     assert snapshot is not None
-    changed = audit.add_event(snapshot.rollout, world.now, "noted", "An event.")
+    changed = audit.add_event(snapshot.rollout, world.now, "changed", "An event.")
     world.stores.rollouts.save(snapshot, changed)
 
 
