@@ -8,7 +8,8 @@ import pytest
 
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_twin import DeviceTwin
-from functions.use_cases.before_claims import read_baseline_twins
+from functions.use_cases.before_claims import lock_devices, read_baseline_twins
+from functions.use_cases.device_locks import lock_device
 from functions.use_cases.tick_budget import MAX_SINGLE_READS
 from tests.functions.builders import make_moment, make_rollout, make_update, make_wave
 from tests.functions.use_cases.world import World, device, devices
@@ -85,3 +86,13 @@ def test_twins_that_a_query_does_not_tell_enough_of_are_read_singly() -> None:
     found, announced = read(hub, moment(MANY), MANY)
     assert (sorted(hub.read), announced) == (["d-000", "d-001", "d-002"], [3])
     assert found == {**hub.twins, "d-000": None}
+
+
+def test_devices_behind_one_that_the_hub_does_not_know_are_locked() -> None:
+    world = World([device("gone"), device("old", tutorial_only=True)])
+    lock_device(world.stores, "another", "old", world.now)
+    rollout = make_rollout(make_wave(2))
+    now = make_moment(rollout=rollout)
+    twins: dict[str, DeviceTwin | None] = {"gone": None, "old": world.hub.read_twin("old")}
+    updates = [make_update("gone"), make_update("old")]
+    assert lock_devices(world.services, now, updates, twins) == {"old": "another"}
