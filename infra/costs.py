@@ -131,6 +131,13 @@ def month_table(fleets: Sequence[Fleet | None]) -> Iterator[str]:
     yield f"| the hub's units | {' | '.join(map(_hub, fleets))} |"
 
 
+def waiting_text() -> str:
+    """Return what an hour costs in which requests wait for a change, on one instance."""
+    used = Line("GB-second", 3600.0 * INSTANCE_GB)
+    money = used.quantity * PRICES[used.meter]
+    return f"An hour in which requests wait: {_number(used.quantity)} GB-seconds, {_money(money)}."
+
+
 def device_table() -> Iterator[str]:
     """Yield the Markdown table of what one more device costs, one column a tier."""
     tiers = (Tier.S1, Tier.S2, Tier.S3)
@@ -193,4 +200,4 @@ if __name__ == "__main__":
     parser.add_argument("--units", type=int, default=1)
     chosen = parser.parse_args()
     own = (None, Fleet(chosen.devices, chosen.tier, chosen.units)) if chosen.devices else FLEETS
-    print("\n".join([*month_table(own), "", *device_table()]))
+    print("\n".join([*month_table(own), "", waiting_text(), "", *device_table()]))

@@ -47,6 +47,16 @@ def test_the_fleets_of_the_page_by_hand() -> None:
     assert requests.quantity - idle.quantity == pytest.approx(14_000)
 
 
+def test_the_page_says_what_requests_that_wait_cost() -> None:
+    text = " ".join(PAGE.split())
+    assert costs.waiting_text() in text
+    assert costs.waiting_text().endswith(f"7,200 GB-seconds, ${7_200 * 0.000026:.2f}.")
+    assert f"open for a month costs ${30 * 24 * 7_200 * 0.000026:.2f}" in text
+    concurrency = given_parameters(INFRA)["httpConcurrency"]
+    assert concurrency == "${HTTP_CONCURRENCY=16}"
+    assert "Up to 16 of them share an instance" in text
+
+
 def test_what_is_free_is_never_a_credit() -> None:
     assert Line("execution", FREE["execution"] / 2).money == 0
 
