@@ -19,6 +19,7 @@ from functions.use_cases.read import (
 # One read of the events goes over all older ones, so it takes many at once.
 _EVENTS_AT_ONCE = 1_000
 _DEVICES, _EVENTS = "devices", "events"
+_FIRST = f"{_DEVICES}.0"
 # No rollout has a billion blocks.
 _MAX_BLOCK_DIGITS = 9
 
@@ -40,14 +41,13 @@ def read_export(
     StorageUnavailableError.
     """
     snapshot = get_snapshot(store, rollout_id)
-    kind, _, position = (cursor or "").partition(".")
-    if kind not in {"", _DEVICES, _EVENTS}:
+    kind, _, position = (cursor or _FIRST).partition(".")
+    if kind not in {_DEVICES, _EVENTS}:
         raise _unknown_cursor()
     if cursor is None:
-        yield ExportPart([complete_overview(store, snapshot)], f"{_DEVICES}.0")
+        yield ExportPart([complete_overview(store, snapshot)], _FIRST)
     if kind != _EVENTS:
-        first = _to_number(position) if kind else 0
-        yield from _read_devices(store, snapshot, first, now)
+        yield from _read_devices(store, snapshot, _to_number(position), now)
     yield from _read_events(store, snapshot, position if kind == _EVENTS else None)
 
 

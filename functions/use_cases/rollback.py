@@ -121,9 +121,10 @@ def _check_can_roll_back(services: Services, rollout: Rollout) -> None:
     counts = rollout.counts
     has_run = counts.healthy or counts.failed or rollout.status is RolloutStatus.CANCELLED
     if rollout.resolution is not None or not has_run:
+        instead = "" if rollout.is_over else " Cancel it instead."
         raise ConflictError(
             f"The rollout is {rollout.status} and no device has completed: there is nothing to"
-            " bring back. Cancel it instead."
+            f" bring back.{instead}"
         )
 
 

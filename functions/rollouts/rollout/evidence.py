@@ -144,7 +144,7 @@ def _too_little_evidence(rollout: Rollout, wave: Wave) -> Reason:
     message = (
         f"{texts.wave_first(wave.name)}: {counts.completed} of its"
         f" {texts.count(wave.size, 'device')} completed, {counts.failed} failed,"
-        f" {counts.skipped} {texts.was(counts.skipped)} skipped;"
+        f" {counts.skipped} {texts.was(counts.skipped)} skipped{_describe_cancelled(counts)};"
         f" minCompleted is {least}, so {needed_as_evidence(rollout, wave)} must complete before the"
         " next wave opens."
         f"{_describe_frozen(rollout)}"
@@ -156,6 +156,13 @@ def _updated_none(rollout: Rollout) -> Reason:
     counts = rollout.counts
     message = (
         f"No device was updated: of {texts.count(counts.total, 'device')}, {counts.skipped}"
-        f" {texts.was(counts.skipped)} skipped and {counts.failed} failed."
+        f" {texts.was(counts.skipped)} skipped and {counts.failed} failed"
+        f"{_describe_cancelled(counts)}."
     )
     return Reason(code="tooLittleEvidence", message=message)
+
+
+def _describe_cancelled(counts: Counts) -> str:
+    """Return how many devices were cancelled, or nothing."""
+    count = counts.cancelled
+    return f", and {count} {texts.was(count)} cancelled" if count else ""

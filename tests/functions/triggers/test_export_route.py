@@ -130,7 +130,16 @@ def test_a_rollout_that_is_being_prepared_has_no_devices_yet(client: Client) -> 
 
 @pytest.mark.parametrize(
     "cursor",
-    ["foreign", "devices", "devices.", "devices.-1", "devices.x", "devices.1234567890", "events.*"],
+    [
+        "foreign",
+        ".5",
+        "devices",
+        "devices.",
+        "devices.-1",
+        "devices.x",
+        "devices.1234567890",
+        "events.*",
+    ],
 )
 def test_a_foreign_cursor_is_refused(world: World, client: Client, cursor: str) -> None:
     response = client.get(f"/rollouts/{create(client, world)}/export?cursor={cursor}")

@@ -100,6 +100,18 @@ def test_without_any_known_firmware_there_is_no_rollback_and_nothing_changes() -
     assert world.rollout(rollout_id).rollback is None
 
 
+def test_only_an_open_rollout_without_anything_to_bring_back_is_to_be_cancelled_instead() -> None:
+    world = World(devices(3))
+    open_id = world.create().rollout.id
+    with pytest.raises(ConflictError, match=r"nothing to bring back\. Cancel it instead\.$"):
+        roll_back(world.services, open_id, ADA)
+    world.until_over(open_id)
+    over = create(world.services, world.request(body_hash="again"), None).rollout
+    assert over.is_over  # all its devices run the version already
+    with pytest.raises(ConflictError, match=r"completed and .* nothing to bring back\.$"):
+        roll_back(world.services, over.id, ADA)
+
+
 def test_a_rollout_is_rolled_back_once_and_only_after_something_has_completed() -> None:
     world = World(devices(3, stage=600))
     world.stores.catalogue.save(FACTORY)

@@ -141,6 +141,20 @@ def test_a_wave_whose_devices_all_ran_the_version_needs_no_evidence() -> None:
         assert find_code(Counts(skipped=9), last=last, already_running=9) is None
 
 
+def test_too_little_evidence_says_how_many_devices_were_cancelled() -> None:
+    strategy = Strategy(success_share=percent(0))
+    wave = make_wave(8, counts=Counts(skipped=5, cancelled=2, completed=1))
+    last = make_wave(1, status=WaveStatus.PENDING, name="rest")
+    first = make_rollout(wave, last, strategy=strategy)
+    reason = evidence.find_shortfall(first, 0)
+    assert reason is not None
+    assert "0 failed, 5 were skipped, and 2 were cancelled; minCompleted" in reason.message
+    none_updated = make_wave(8, counts=Counts(skipped=7, cancelled=1))
+    reason = evidence.find_shortfall(make_rollout(none_updated, strategy=strategy), 0)
+    assert reason is not None
+    assert reason.message.endswith("7 were skipped and 0 failed, and 1 was cancelled.")
+
+
 def test_the_messages_have_the_numbers_of_the_rule() -> None:
     wave = make_wave(8, name="canary", counts=Counts(skipped=7, completed=1))
     rollout = make_rollout(wave, make_wave(1, status=WaveStatus.PENDING, name="rest"))
