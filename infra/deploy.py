@@ -134,6 +134,10 @@ def upload_with_cli(resource_group: str, app: str) -> Callable[[Path], bool]:
         arguments = [*command, *where, "--src", str(package)]
         try:
             subprocess.run(arguments, check=True, timeout=UPLOAD_SECONDS)  # noqa: S603
+        except subprocess.TimeoutExpired:
+            # After the upload it waits, without an end, until the Functions host responds.
+            _say(f"az did not end within {UPLOAD_SECONDS} s. The package may be deployed.")
+            return False
         except (OSError, subprocess.SubprocessError) as error:
             _say(f"The package was not deployed: {error}")
             return False

@@ -143,6 +143,19 @@ def test_an_azure_cli_that_fails_is_reported(
     assert said in capsys.readouterr().out
 
 
+def test_an_azure_cli_that_waits_for_the_app_is_not_said_to_have_deployed_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "az").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "az").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("infra.deploy.UPLOAD_SECONDS", 0.2)
+    assert upload_with_cli("rg", "func")(NEW) is False
+    said = capsys.readouterr().out
+    assert "may be deployed" in said
+    assert "not deployed" not in said
+
+
 # What az prints of an app on Flex Consumption, the resource as it is, and of others; and the keys.
 HOST = {"defaultHostName": "func.azurewebsites.example"}
 SHOWN = [{"name": "func", "properties": HOST}, {"name": "func", "properties": None, **HOST}]
