@@ -6,7 +6,8 @@ param workspaceId string
 param email string
 
 // `fires`: compares the number of rows that the query finds in `window` with `threshold`. Events
-// are searched in 15 minutes, because telemetry may arrive some minutes late.
+// are searched in 15 minutes, because telemetry may arrive some minutes late. An alert that is active
+// tells nobody of a further event, so what concerns one rollout is `split` by the query's column Rollout.
 var alerts = [
   {
     name: 'no-tick'
@@ -16,6 +17,7 @@ var alerts = [
     window: 'PT5M'
     fires: 'LessThan'
     threshold: 1
+    split: false
   }
   {
     name: 'table-missing'
@@ -25,6 +27,7 @@ var alerts = [
     window: 'PT15M'
     fires: 'GreaterThan'
     threshold: 0
+    split: false
   }
   {
     name: 'hub-refuses-access'
@@ -34,6 +37,7 @@ var alerts = [
     window: 'PT15M'
     fires: 'GreaterThan'
     threshold: 0
+    split: false
   }
   {
     name: 'gate-breach'
@@ -43,6 +47,7 @@ var alerts = [
     window: 'PT15M'
     fires: 'GreaterThan'
     threshold: 0
+    split: true
   }
   {
     name: 'batch-given-up'
@@ -52,6 +57,7 @@ var alerts = [
     window: 'PT15M'
     fires: 'GreaterThan'
     threshold: 0
+    split: true
   }
   {
     name: 'daily-quota'
@@ -61,6 +67,7 @@ var alerts = [
     window: 'PT15M'
     fires: 'GreaterThan'
     threshold: 0
+    split: false
   }
 ]
 
@@ -96,6 +103,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert 
       allOf: [
         {
           query: alert.query
+          dimensions: alert.split ? [{ name: 'Rollout', operator: 'Include', values: ['*'] }] : []
           timeAggregation: 'Count'
           operator: alert.fires
           threshold: alert.threshold

@@ -18,11 +18,17 @@ class Alert:
     query: str
     fires: str  # GreaterThan or LessThan
     threshold: int
+    is_split: bool  # fires for each value of the column Rollout by itself
 
     def is_firing(self, rows: Sequence[tuple[str, Row]]) -> bool:
         """Return whether it fires if these rows, each with its table, are in its window."""
         found = Query(self.query).count(rows)
         return found > self.threshold if self.fires == "GreaterThan" else found < self.threshold
+
+    def firing_for(self, rows: Sequence[tuple[str, Row]]) -> set[str]:
+        """Return the rollouts for which it fires if these rows are in its window."""
+        found = Query(self.query).count_by("Rollout", rows)
+        return {rollout for rollout, count in found.items() if count > self.threshold}
 
 
 def read_alerts(folder: Path) -> list[Alert]:
@@ -39,4 +45,5 @@ def _read_alert(file: BicepFile, item: Mapping[str, Any]) -> Alert:
         query=(file.path.parent / query).read_text(),
         fires=item["fires"],
         threshold=item["threshold"],
+        is_split=item["split"],
     )

@@ -1,9 +1,10 @@
-"""Evaluate the queries of alerts: a table and `where` conditions of the Kusto Query Language.
+"""Evaluate the queries of alerts: a table, `where` conditions and at last a column by `extend`.
 
 Only what the alerts use is known; anything else is an error. An unknown column is one, too.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, cast
 
@@ -20,7 +21,8 @@ COLUMNS = {
     ),
 }
 _GRAMMAR = r"""
-    query: NAME ("|" "where" condition)*
+    query: NAME ("|" "where" condition)* ("|" "extend" made)?
+    made: NAME "=" value
     ?condition: both ("or" both)*         -> any_of
     ?both: test ("and" test)*             -> all_of
     ?test: value "==" value               -> equals
@@ -45,16 +47,26 @@ class Query:
         parsed: Tree[Token] = _parser().parse(text)
         self.table = str(parsed.children[0])
         compiler = _Compiler(COLUMNS[self.table])
-        self._conditions = [
-            compiler.transform(cast("Tree[Token]", item)) for item in parsed.children[1:]
-        ]
+        parts = [cast("Tree[Token]", item) for item in parsed.children[1:]]
+        self._conditions = [compiler.transform(item) for item in parts if item.data != "made"]
+        self._made: dict[str, Value] = {
+            str(item.children[0]): compiler.transform(cast("Tree[Token]", item.children[1]))
+            for item in parts
+            if item.data == "made"
+        }
 
     def count(self, rows: Iterable[tuple[str, Row]]) -> int:
         """Return how many of the rows it finds; each row comes with the name of its table."""
-        return sum(
-            table == self.table and all(condition(row) for condition in self._conditions)
-            for table, row in rows
-        )
+        return sum(1 for _ in self._find(rows))
+
+    def count_by(self, column: str, rows: Iterable[tuple[str, Row]]) -> Counter[Any]:
+        """Return how many of the rows it finds with each value of a column that it makes."""
+        return Counter(self._made[column](row) for row in self._find(rows))
+
+    def _find(self, rows: Iterable[tuple[str, Row]]) -> Iterator[Row]:
+        for table, row in rows:
+            if table == self.table and all(condition(row) for condition in self._conditions):
+                yield row
 
 
 @v_args(inline=True)

@@ -16,6 +16,7 @@ from tests.infra.template import INFRA, BicepFile
 from tests.infra.workflow_rules import REPOSITORY
 
 ALERTS = read_alerts(INFRA)
+ALERTS_FILE = BicepFile(INFRA / "modules/alerts.bicep")
 WORKBOOK = json.loads((INFRA / "workbook.json").read_text())
 QUERIES = {
     item["name"]: item["content"]["query"] for item in WORKBOOK["items"] if item["type"] == 3
@@ -72,6 +73,23 @@ def test_a_hub_that_refuses_is_an_alert_with_and_without_a_rollout(
 ) -> None:
     (alert,) = (item for item in ALERTS if item.name == "hub-refuses-access")
     assert alert.is_firing([("AppTraces", {"Properties": fields})]) is fires
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("gate-breach", {"event": "audit", "by": "rollout", "action": "waveFailed"}),
+        ("batch-given-up", {"event": "batchGivenUp"}),
+    ],
+)
+def test_a_second_rollout_is_an_alert_of_its_own(name: str, fields: dict[str, str]) -> None:
+    """An alert that is active sends no second mail (Microsoft Learn, stateful alerts)."""
+    (alert,) = (item for item in ALERTS if item.name == name)
+    rows = [("AppTraces", {"Properties": fields | {"rolloutId": each}}) for each in "abb"]
+    assert alert.is_split
+    assert alert.firing_for(rows) == {"a", "b"}
+    assert "dimensions: alert.split ? [{ name: 'Rollout', " in ALERTS_FILE.text
+    assert {item.name for item in ALERTS if item.is_split} == {"gate-breach", "batch-given-up"}
 
 
 @pytest.mark.parametrize("name", QUERIES)
