@@ -136,9 +136,13 @@ def _removing(rollout_id: str, rule: QuarantineRule) -> Callable[[FailureRecord]
 def _moved(
     before: Mapping[int, Block], after: Mapping[int, Block]
 ) -> Iterator[tuple[DeviceUpdate, DeviceUpdate]]:
-    """Return the updates whose state has changed, before and after."""
+    """Return the updates whose state has changed, before and after.
+
+    Devices that have just joined are left out: they are the last ones of a block, or in a new one.
+    """
     for number, block in after.items():
-        for old, new in zip(before[number].updates, block.updates, strict=True):
+        known = before[number].updates if number in before else ()
+        for old, new in zip(known, block.updates, strict=False):
             if new.state is not old.state:
                 yield old, new
 

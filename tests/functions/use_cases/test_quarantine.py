@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.errors import UnknownError
-from functions.rollouts.model.device_state import DeviceState, ErrorCode
+from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.quarantine import FailureRecord, QuarantineRule
 from functions.rollouts.model.reason import Reason
@@ -15,7 +15,8 @@ from functions.use_cases import quarantine
 from functions.use_cases.plan import plan
 from tests.functions.builders import NOON, make_blocks, make_moment, make_rollout, make_update
 from tests.functions.fragile import before
-from tests.functions.use_cases.world import World, devices
+from tests.functions.use_cases.joiner_worlds import make
+from tests.functions.use_cases.world import World, device, devices
 
 MONTH = timedelta(days=30)
 ROLLOUT = make_rollout()
@@ -169,3 +170,20 @@ def test_a_plan_warns_of_devices_in_quarantine_unless_it_is_a_rollback(
     request = replace(world.request(), rollback_of=rollback_of)
     warnings = {item.code: item.count for item in plan(world.services, request).warnings}
     assert warnings.get("quarantined") == count
+
+
+@pytest.mark.parametrize("size", [3, 100])
+def test_devices_join_while_failures_are_recorded(size: int) -> None:
+    """A block is stored with more devices than before, or, of 100 devices, for the first time."""
+    world = World(devices(size, stage=150))
+    rule = QuarantineRule(failures=1, period=MONTH)
+    world.services = replace(world.services, quarantine_rule=rule)
+    rollout_id = make(world)
+    world.hub.register(device("new"))
+    world.hub.register(device("known"))
+    put_in(world, "known")
+    world.ticks(20)
+    assert world.rollout(rollout_id).total == size + 2
+    ended = world.until_over(rollout_id)
+    assert ended.counts.completed == size + 1
+    assert world.update(rollout_id, "known").skip_reason is SkipReason.QUARANTINED
