@@ -196,8 +196,8 @@ def acknowledge_stratum(
 ) -> Rollout:
     """Let a stratum go on: its failures are acknowledged, or those that were `shown`.
 
-    Its sequence begins anew with the devices in flight. Waves that were completed without its
-    devices run again.
+    Its sequence begins anew with the devices in flight. Waves that ended without its devices run
+    again, unless they are stopped themselves.
     """
     gate = rollout.stratum_gates[stratum]
     sequence = gate.sequence.restart(shown.mark if shown else None)
@@ -206,8 +206,13 @@ def acknowledge_stratum(
     if rollout.stratum_gates[stratum].frozen is not None:
         ready = _merge(dispatch.ready, dispatch.frozen)
         dispatch = replace(dispatch, ready=ready, frozen=dict[int, DeviceSet]())
-    waves = tuple(_acknowledge_in(wave, stratum) for wave in rollout.waves)
-    return change_gate(replace(rollout, waves=waves, dispatch=dispatch), stratum, gate)
+    waves = [_acknowledge_in(wave, stratum) for wave in rollout.waves]
+    stopped = {stop.wave for stop in rollout.stops}
+    for index, wave in enumerate(waves):
+        has_ended = wave.status in {WaveStatus.COMPLETED, WaveStatus.FAILED}
+        if has_ended and index not in stopped and wave.strata[stratum].counts.queued:
+            waves[index] = status.move_wave(wave, WaveStatus.RUNNING, ended_at=None)
+    return change_gate(replace(rollout, waves=tuple(waves), dispatch=dispatch), stratum, gate)
 
 
 def _acknowledge_in(wave: Wave, stratum: int) -> Wave:
@@ -217,16 +222,13 @@ def _acknowledge_in(wave: Wave, stratum: int) -> Wave:
     failed = wave.acknowledged_failed + part.counts.failed - part.acknowledged_failed
     not_started = wave.acknowledged_not_started + part.not_started - part.acknowledged_not_started
     parts = (*wave.strata[:stratum], part.acknowledge(), *wave.strata[stratum + 1 :])
-    changed = replace(
+    return replace(
         wave,
         sequence=sequence,
         acknowledged_failed=min(wave.counts.failed, failed),
         acknowledged_not_started=min(wave.not_started, not_started),
         strata=parts,
     )
-    if wave.status is WaveStatus.COMPLETED and part.counts.queued:
-        return status.move_wave(changed, WaveStatus.RUNNING, ended_at=None)
-    return changed
 
 
 def show(rollout: Rollout, gate: StratumGate) -> ShownFailures:

@@ -131,6 +131,27 @@ def test_a_resume_of_a_stratum_lets_its_devices_go_on() -> None:
     assert ended.waves[0].acknowledged_failed == failed
 
 
+@pytest.mark.parametrize("waves", [(), (WavePlan(size=30),)])
+def test_a_resumed_stratum_goes_on_in_a_wave_that_has_failed_without_it(
+    waves: tuple[WavePlan, ...],
+) -> None:
+    world = World(fleet(30, "a", "b", "c", failing="b"))
+    world.hub.devices["a-003"].fault = Fault.FAILING
+    strategy = make_strategy(success_share=percent(100), waves=waves)
+    rollout_id = world.create(strategy).rollout.id
+    world.ticks(60)
+    assert world.rollout(rollout_id).waves[-1].status is WaveStatus.FAILED
+    assert DeviceState.QUEUED in states_of(world, rollout_id, "b")
+    mend(world, "b")
+    stratum_commands.resume_strata(world.services, rollout_id, ADA, ["b"])
+    world.ticks(30)
+    if world.rollout(rollout_id).stops:  # the first wave has failures, too
+        commands.run_command(world.services, rollout_id, operator_commands.resume, ADA)
+    ended = world.until_over(rollout_id)
+    assert states_of(world, rollout_id, "b") == {DeviceState.COMPLETED, DeviceState.FAILED}
+    assert (ended.status, ended.counts.queued) == (RolloutStatus.FAILED, 0)
+
+
 def test_a_stratum_that_fails_on_is_frozen_again_after_its_resume() -> None:
     world, rollout_id = make_frozen("b")
     before = started_of(world, rollout_id, "b")

@@ -250,19 +250,25 @@ def test_no_more_failures_are_acknowledged_than_there_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "queued", "expected"),
+    ("status", "queued", "stopped", "expected"),
     [
-        (WaveStatus.COMPLETED, 2, WaveStatus.RUNNING),
-        (WaveStatus.COMPLETED, 0, WaveStatus.COMPLETED),
-        (WaveStatus.FAILED, 2, WaveStatus.FAILED),
+        (WaveStatus.COMPLETED, 2, None, WaveStatus.RUNNING),
+        (WaveStatus.COMPLETED, 0, None, WaveStatus.COMPLETED),
+        (WaveStatus.FAILED, 2, None, WaveStatus.RUNNING),
+        (WaveStatus.FAILED, 2, 1, WaveStatus.RUNNING),
+        (WaveStatus.FAILED, 2, 0, WaveStatus.FAILED),
+        (WaveStatus.FAILED, 0, None, WaveStatus.FAILED),
     ],
 )
-def test_a_wave_that_completed_without_the_stratum_runs_again(
-    status: WaveStatus, queued: int, expected: WaveStatus
+def test_a_wave_that_ended_without_the_stratum_runs_again_unless_it_is_stopped(
+    status: WaveStatus, queued: int, stopped: int | None, expected: WaveStatus
 ) -> None:
     parts = make_part(completed=2), make_part(queued=queued, completed=1)
     wave = make_stratified_wave(*parts, status=status, ended_at=at(5))
-    found = frozen.acknowledge_stratum(make_stratified(wave), SMALL, at(60)).waves[0]
+    rollout = make_stratified(wave)
+    if stopped is not None:
+        rollout = replace(rollout, stops=(Stop(reason=WHY, revision=5, wave=stopped),))
+    found = frozen.acknowledge_stratum(rollout, SMALL, at(60)).waves[0]
     assert found.status is expected
     assert found.strata == parts
     assert found.ended_at == (None if expected is WaveStatus.RUNNING else at(5))
