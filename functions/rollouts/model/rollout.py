@@ -70,7 +70,7 @@ STATUS_MOVES: Mapping[RolloutStatus, frozenset[RolloutStatus]] = {
         }
     ),
     RolloutStatus.COMPLETED: frozenset({RolloutStatus.RUNNING}),
-    RolloutStatus.FAILED: frozenset({RolloutStatus.RUNNING}),
+    RolloutStatus.FAILED: frozenset({RolloutStatus.RUNNING, RolloutStatus.SCHEDULED}),
     RolloutStatus.CANCELLED: frozenset({RolloutStatus.RUNNING, RolloutStatus.SCHEDULED}),
 }
 """The allowed moves of a rollout's status. From an end back, only by a retry."""

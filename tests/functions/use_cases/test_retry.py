@@ -390,3 +390,19 @@ def test_a_retry_of_a_paused_rollout_keeps_its_failed_wave_for_the_resume() -> N
     set_fault(world, canary, Fault.NONE)
     commands.run_command(world.services, rollout_id, operator_commands.resume, ADA)
     assert world.until_over(rollout_id).counts.completed >= 39
+
+
+def test_a_rollout_that_failed_before_its_start_time_is_scheduled_again_by_a_retry() -> None:
+    """A later rollout takes all its devices while it is paused, and is cancelled itself."""
+    world = World(devices(3))
+    start_at = NOON + timedelta(hours=1)
+    rollout_id = create(world.services, world.request(start_at=start_at), None).rollout.id
+    commands.run_command(world.services, rollout_id, operator_commands.pause, ADA)
+    other = world.request(firmware=replace(FIRMWARE, version="3.0.0"), start_at=start_at)
+    later_id = create(world.services, other, None).rollout.id
+    assert world.until_over(rollout_id).status is RolloutStatus.FAILED
+    commands.cancel(world.services, later_id, ADA)
+    again = commands.retry(world.services, rollout_id, ADA, states=[RetryState.SKIPPED])
+    assert (again.status, again.stops, again.counts.queued) == (RolloutStatus.SCHEDULED, (), 3)
+    world.pass_time(hours=1)
+    assert world.until_over(rollout_id).counts.completed == 3
