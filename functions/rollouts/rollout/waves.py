@@ -41,6 +41,7 @@ def settle(rollout: Rollout, now: datetime) -> Rollout:
     moved = _pause_before_expiry(judged, now)
     for number in range(len(moved.waves)):
         moved = _close(_open(moved, number, now), number, now)
+        moved = _stop_without_evidence(moved, number, now)
     moved = _end(_request_approval(moved, now), now)
     return stops.record_shown(waits.show(_show_frozen(moved, now), now))
 
@@ -138,6 +139,21 @@ def _fail(rollout: Rollout, number: int, shortfall: Reason, now: datetime) -> Ro
         else None
     )
     return breach.act_on_breach(failed, number, shortfall, now, action)
+
+
+def _stop_without_evidence(rollout: Rollout, number: int, now: datetime) -> Rollout:
+    """Pause if the next wave cannot open, as the evidence is of strata that were frozen later."""
+    wave, later = rollout.waves[number], rollout.waves[number + 1 :]
+    if rollout.status is not RolloutStatus.RUNNING or not frozen.frozen_strata(rollout):
+        return rollout
+    if wave.status is not WaveStatus.COMPLETED or wave.passed or not later:
+        return rollout
+    waiting = sum(item.counts.queued - frozen.count_frozen_queued(rollout, item) for item in later)
+    shortfall = evidence.find_shortfall(rollout, number)
+    if later[0].status is not WaveStatus.PENDING or not waiting or shortfall is None:
+        return rollout
+    again = _move_wave(rollout, number, WaveStatus.RUNNING)
+    return breach.act_on_breach(again, number, shortfall, now, OnBreach.PAUSE)
 
 
 def _judge(rollout: Rollout, number: int, now: datetime) -> Rollout:

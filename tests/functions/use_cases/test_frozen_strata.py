@@ -18,6 +18,7 @@ from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import World, device
 
 ADA = Caller("ada")
+QUEUED = DeviceState.QUEUED
 FREEZE = FailureGate(on_breach=OnBreach.FREEZE)
 
 
@@ -150,6 +151,31 @@ def test_a_resumed_stratum_goes_on_in_a_wave_that_has_failed_without_it(
     ended = world.until_over(rollout_id)
     assert states_of(world, rollout_id, "b") == {DeviceState.COMPLETED, DeviceState.FAILED}
     assert (ended.status, ended.counts.queued) == (RolloutStatus.FAILED, 0)
+
+
+@pytest.mark.parametrize("on_breach", [OnBreach.FREEZE, OnBreach.ROLLBACK])
+def test_a_rollout_pauses_if_its_only_evidence_is_of_a_stratum_that_is_cancelled(
+    on_breach: OnBreach,
+) -> None:
+    world = World(fleet(8, "a", "b"))
+    strategy = make_strategy(
+        waves=(WavePlan(size=1), WavePlan(size=4, approval=True)),
+        failure_gate=FailureGate(on_breach=on_breach),
+    )
+    rollout_id = world.create(strategy).rollout.id
+    world.ticks(10)
+    canary, other = ("a", "b") if states_of(world, rollout_id, "a") - {QUEUED} else ("b", "a")
+    stratum_commands.cancel_strata(world.services, rollout_id, ADA, [canary])
+    world.ticks(2)
+    rollout = world.rollout(rollout_id)
+    assert rollout.status is RolloutStatus.PAUSED
+    assert rollout.status_reason is not None
+    assert rollout.status_reason.code == "tooLittleEvidence"
+    commands.run_command(world.services, rollout_id, operator_commands.resume, ADA)
+    world.tick()
+    commands.run_command(world.services, rollout_id, operator_commands.approve, ADA)
+    assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
+    assert states_of(world, rollout_id, other) == {DeviceState.COMPLETED}
 
 
 def test_a_stratum_that_fails_on_is_frozen_again_after_its_resume() -> None:
