@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.table import Row
 from functions.rollout_store.table_storage.values import (
+    count_units,
     escaped_length,
     from_columns,
     from_microseconds,
@@ -35,11 +36,14 @@ MAX_UPDATE_UNITS = 4_200
 # The size in a request, where non-ASCII characters are escaped: four blocks fit into 4 MiB (same
 # source, "Performing entity group transactions").
 MAX_UPDATE_ESCAPED = 2 * MAX_UPDATE_UNITS
+# The texts of a row in UTF-16 code units. The rest of 1 MiB is for names and plain values.
+MAX_ROW_UNITS = 500_000
 # A rollback looks versions up, so a valid version is never cut.
 MAX_VERSION_CHARACTERS = 64
 # The size of a history entry without its message.
 _ENTRY_CHARACTERS = 60
 _UPDATES = "updates"
+_NOTHING: Mapping[str, Any] = {}
 _STATES = {state: f"has{state.value.capitalize()}" for state in DeviceState}
 
 
@@ -63,10 +67,15 @@ def block_to_row(rollout_id: str, block: Block) -> Row:
     }
 
 
-def block_to_columns(block: Block) -> dict[str, Any]:
-    """Return the columns for a block, in its own row or in a rollout's row."""
+def block_to_columns(block: Block, beside: Mapping[str, Any] = _NOTHING) -> dict[str, Any]:
+    """Return the columns for a block, in its own row or in a rollout's row.
+
+    `beside` are the other columns of the row. Texts of devices are cut where those are long.
+    """
     states = {update.state for update in block.updates}
-    updates = ",".join(map(_update_to_text, block.updates))
+    room = (MAX_ROW_UNITS - count_units(beside)) // max(1, len(block.updates))
+    max_units = min(MAX_UPDATE_UNITS, room)
+    updates = ",".join([_update_to_text(update, max_units) for update in block.updates])
     return {**{_STATES[state]: True for state in states}, **to_columns(_UPDATES, f"[{updates}]")}
 
 
@@ -83,17 +92,13 @@ def filter_by_states(states: Iterable[DeviceState]) -> str:
     return " or ".join(f"{_STATES[state]} eq true" for state in states)
 
 
-def _update_to_text(update: DeviceUpdate) -> str:
+def _update_to_text(update: DeviceUpdate, max_units: int) -> str:
     text = ""
     for limits in _LIMITS:
         text = to_json(_update_to_json(update, limits))
-        if _fits(text):
+        if utf16_length(text) <= max_units and escaped_length(text) <= MAX_UPDATE_ESCAPED:
             break
     return text
-
-
-def _fits(text: str) -> bool:
-    return utf16_length(text) <= MAX_UPDATE_UNITS and escaped_length(text) <= MAX_UPDATE_ESCAPED
 
 
 def _update_to_json(update: DeviceUpdate, limits: _Limits) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from functions.rollouts.model.device_state import ErrorCode
 from functions.rollouts.model.dispatch import FreezeMatches, Lease
 from functions.rollouts.model.failure_count import FailureCount
 from functions.rollouts.model.joining import Joining
-from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.target import TargetDevice, TargetResolution
@@ -99,18 +98,6 @@ def retry_from_json(value: Mapping[str, Any]) -> PendingRetry:
         devices=None if chosen is None else _device_sets_from_json(chosen),
         next_block=value["nextBlock"],
     )
-
-
-def later_to_json(later: LaterRollouts) -> Any:
-    return None if later == NO_LATER_ROLLOUTS else [list(later.ids), later.checked]
-
-
-def later_from_json(value: Any) -> LaterRollouts:
-    """Read the later rollouts. Rows of earlier versions name none."""
-    if value is None:
-        return NO_LATER_ROLLOUTS
-    ids, checked = value
-    return LaterRollouts(ids=tuple(ids), checked=checked)
 
 
 def joining_to_json(joining: Joining) -> Any:

@@ -20,6 +20,7 @@ from functions.rollout_store.table_storage.dispatch_columns import (
 )
 from functions.rollout_store.table_storage.freezes import freeze_from_json, freeze_to_json
 from functions.rollout_store.table_storage.gate_json import history_from_json, history_to_json
+from functions.rollout_store.table_storage.later_columns import later_columns, later_from_row
 from functions.rollout_store.table_storage.outage_json import outages_from_json, outages_to_json
 from functions.rollout_store.table_storage.rollback_text import (
     rollback_from_text,
@@ -34,8 +35,6 @@ from functions.rollout_store.table_storage.rollout_json import (
     hub_load_to_json,
     joining_from_json,
     joining_to_json,
-    later_from_json,
-    later_to_json,
     resolution_from_json,
     resolution_to_json,
     retry_from_json,
@@ -70,7 +69,6 @@ from functions.rollouts.model.audit_trail import AuditTrail, Event
 from functions.rollouts.model.failure_count import FailureCount
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.joining import NO_JOINING, Joining
-from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import Measurements
 from functions.rollouts.model.pending_retry import PendingRetry
 from functions.rollouts.model.rollout import Rollout, RolloutStatus, StartClock
@@ -92,7 +90,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "soakRevision": rollout.soak_revision,
         "timeoutRevision": rollout.timeout_revision,
         "freshTwins": rollout.needs_fresh_twins,
-        "later": _optional_json(later_to_json(rollout.later)),
+        **later_columns(rollout.later),
         **({"freeze": to_json(freeze_to_json(rollout.freeze))} if rollout.freeze else {}),
         "gathering": _optional_json(
             resolution_to_json(rollout.resolution) if rollout.resolution else None
@@ -193,10 +191,6 @@ def _joining_from_row(row: Mapping[str, Any]) -> Joining:
     """Return how far joiners were searched. Most rows, and all of earlier versions, lack it."""
     text = from_columns("joining", row)
     return joining_from_json(json.loads(text)) if text else NO_JOINING
-
-
-def later_from_row(row: Mapping[str, Any]) -> LaterRollouts:
-    return later_from_json(json.loads(row.get("later") or "null"))
 
 
 def freeze_of_row(row: Mapping[str, Any]) -> Freeze | None:

@@ -19,11 +19,11 @@ from functions.rollout_store.table_storage.history_rows import (
     group_by_bucket,
     read_rows,
 )
+from functions.rollout_store.table_storage.later_columns import LATER_COLUMNS, later_from_row
 from functions.rollout_store.table_storage.rollout_lists import RolloutLists
 from functions.rollout_store.table_storage.rollout_rows import (
     freeze_of_row,
     frozen_from_row,
-    later_from_row,
 )
 from functions.rollout_store.table_storage.table import Row, Table
 from functions.rollouts.model.audit_trail import Event
@@ -75,7 +75,7 @@ class TableRolloutStore:
         self, rollout_id: str
     ) -> tuple[RolloutStatus, LaterRollouts, frozenset[int], Freeze | None] | None:
         partition = keys.rollout_partition(rollout_id)
-        columns = ["status", "later", "frozenStrata", "freeze"]
+        columns = ["status", *LATER_COLUMNS, "frozenStrata", "freeze"]
         row = self._table.get(partition, keys.ROLLOUT_ROW, columns)
         if row is None:
             return None
@@ -156,7 +156,7 @@ class TableRolloutStore:
         row = rollout_rows.rollout_to_row(rollout)
         others: list[Row] = []
         if _has_one_block(rollout) and 0 in known:  # its own row holds its devices
-            row |= block_rows.block_to_columns(known[0])
+            row |= block_rows.block_to_columns(known[0], row)
         else:
             others += [block_rows.block_to_row(rollout.id, block) for block in changed]
         if older_events:

@@ -21,6 +21,12 @@ _TABLE_MISSING = (
 )
 # 409 TableBeingDeleted is no lost race: the table is gone, and a repeat cannot succeed.
 _MISSING_CODES = (TableErrorCode.TABLE_NOT_FOUND, TableErrorCode.TABLE_BEING_DELETED)
+# The service works, and refuses a row or a transaction for its size.
+_TOO_LARGE_CODES = (
+    TableErrorCode.ENTITY_TOO_LARGE,
+    TableErrorCode.PROPERTY_VALUE_TOO_LARGE,
+    TableErrorCode.REQUEST_BODY_TOO_LARGE,
+)
 LOST_RACE = "Changed by another request; read it again and retry."
 NOT_FOUND = 404
 
@@ -36,7 +42,8 @@ def storage_errors(last_call: LastCall) -> Iterator[None]:
         last_call.record(responded=True)
     except HttpResponseError as error:
         is_missing = is_table_missing(error)
-        last_call.record(responded=error.status_code in RACE_STATUSES and not is_missing)
+        is_response = error.status_code in RACE_STATUSES or _is_too_large(error)
+        last_call.record(responded=is_response and not is_missing)
         if is_missing:
             raise TableMissingError(_TABLE_MISSING) from error
         if error.status_code in RACE_STATUSES:
@@ -54,9 +61,22 @@ def _describe(error: HttpResponseError) -> str:
             " account (Storage Table Data Contributor) or its key, and the account's firewall."
             " Rollouts go on by themselves once it is accepted."
         )
+    if _is_too_large(error):
+        return (
+            "Table Storage refuses a row that is too large: it takes 1 MiB in a row and 64 KiB in a"
+            " column. What was stored before is unchanged. A repeat cannot succeed; please report"
+            " this as an error of Fleet Rollout."
+        )
     if isinstance(error, ClientAuthenticationError):
         return "This app could not sign in to Table Storage."
     return f"Table Storage responded with status {error.status_code}."
+
+
+def _is_too_large(error: HttpResponseError) -> bool:
+    """Return whether a row is refused for its size. Of some errors the SDK reads no code."""
+    if getattr(error, "error_code", None) in _TOO_LARGE_CODES:
+        return True
+    return any(code.value in str(error) for code in _TOO_LARGE_CODES)
 
 
 def is_table_missing(error: HttpResponseError) -> bool:

@@ -86,6 +86,13 @@ def utf16_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
+def count_units(columns: Mapping[str, Any]) -> int:
+    """Return the UTF-16 code units that texts and bytes take; two bytes are one unit."""
+    values = columns.values()
+    texts = sum(utf16_length(value) for value in values if isinstance(value, str))
+    return texts + sum(len(value) for value in values if isinstance(value, bytes)) // 2
+
+
 def escaped_length(text: str) -> int:
     """Return the length of a text in a request, where a non-ASCII character is `\\uXXXX`."""
     is_plain = text.isascii() and _DELETE not in text

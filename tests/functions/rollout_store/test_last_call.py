@@ -1,12 +1,14 @@
 """Test what the tables and the queue record of the storage account."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from functions.dispatch_queue.storage_queue import open_storage_queue
 from functions.errors import LostRaceError, StorageUnavailableError
 from functions.last_calls import LastCall, PartState
 from functions.rollout_store.table_storage.stores import open_table_stores
-from functions.rollout_store.table_storage.table import open_table
+from functions.rollout_store.table_storage.table import Row, open_table
 from tests.ports import free_ports
 
 ROW = {"PartitionKey": "p", "RowKey": "r"}
@@ -32,6 +34,15 @@ def test_a_lost_race_is_a_response(storage: str) -> None:
     call.record(responded=False)
     with pytest.raises(LostRaceError):
         table.delete("p", "r", 'W/"other"')
+    assert call.state() is PartState.OK
+
+
+@pytest.mark.parametrize("others", [(), (ROW | {"RowKey": "other"},)])
+def test_a_refusal_for_size_is_a_response_and_says_so(storage: str, others: Sequence[Row]) -> None:
+    call = LastCall()
+    table = open_table("lastcall", storage, None, call)
+    with pytest.raises(StorageUnavailableError, match="refuses a row that is too large"):
+        table.write(ROW | {"RowKey": "long", "text": "x" * 40_000}, None, others)
     assert call.state() is PartState.OK
 
 

@@ -1,31 +1,43 @@
 """Test that a rollout's own row fits into one of Table Storage, however large the rollout is."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from functions.rollout_store.ports.rollouts import MAX_EVENTS_IN_ROLLOUT, MAX_FIRMWARE_CHARACTERS
+from functions.rollout_store.table_storage.block_rows import block_from_row
+from functions.rollout_store.table_storage.later_columns import LATER_COLUMNS, later_from_row
 from functions.rollout_store.table_storage.rollout_rows import rollout_from_row, rollout_to_row
+from functions.rollout_store.table_storage.rollouts import TableRolloutStore
+from functions.rollout_store.table_storage.table import Row, Table
 from functions.rollouts.model.audit import add_event
-from functions.rollouts.model.block import BlockSummary, blocks_for
+from functions.rollouts.model.block import BLOCK_SIZE, Block, BlockSummary, blocks_for
 from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, Lease
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.gate_sequence import GateSequence
+from functions.rollouts.model.later_rollouts import LaterRollouts
+from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
+from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.strategy import Strategy, WavePlan
-from functions.rollouts.model.stratum import StratumGate
+from functions.rollouts.model.stratum import FrozenStratum, StratumGate
+from functions.rollouts.model.target import Target
 from functions.rollouts.model.wave import Counts, WaveStratum
 from functions.rollouts.rollout.strata import MAX_STRATA
 from functions.wire.command_request import MAX_RETRIED_DEVICES
 from functions.wire.create_request import MAX_LABELS
 from functions.wire.strategy import MAX_HUB_DEVICES, MAX_WAVES
 from tests.functions.builders import NOON, make_rollout, make_wave
+from tests.functions.rollout_store.records import full_update
 
 # Microsoft Learn, "Understanding the Table service data model": an entity, and a binary property.
 MAX_ROW_BYTES = 1024 * 1024
@@ -177,3 +189,67 @@ def test_a_row_of_an_earlier_release_with_long_texts_is_still_read() -> None:
     row = {name: value for name, value in row.items() if not name.startswith("ready")}
     row |= {"ready0": text[:32_000], "ready1": text[32_000:]}
     assert rollout_from_row(row).dispatch.ready[0].mask == int("f" * 40_000, 16)
+
+
+def beside_a_block() -> Rollout:
+    """Make the record of a rollout of one block in which each part is as long as it can be."""
+    rollout = with_failures(replace(make_large(100, 0.0), dispatch=Dispatch(), retry=None), 0.5)
+    definition = replace(
+        rollout.definition,
+        earlier_firmware=rollout.definition.earlier_firmware[:2],
+        target=Target(condition="ü" * 4_000),
+    )
+    reason = Reason(code="failureGate", message="ü" * 330)
+    frozen = FrozenStratum(reason=reason, at=NOON, revision=100)
+    return replace(
+        rollout,
+        definition=definition,
+        strata=tuple(f"{number:02}" + "ü" * 126 for number in range(MAX_STRATA + 1)),
+        stratum_gates=tuple(replace(gate, frozen=frozen) for gate in rollout.stratum_gates),
+        stops=tuple(Stop(reason=reason, revision=5, wave=wave) for wave in range(MAX_WAVES)),
+    )
+
+
+class WrittenRows:
+    """Stands in for the table, and keeps the rows that are written on a condition."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def write(self, row: Row, version: str | None, others: Sequence[Row] = ()) -> str:
+        self.rows.append(row)
+        return f"after {version} with {len(others)}"
+
+
+@pytest.mark.parametrize("character", ["x", "ü", "界"])
+def test_devices_with_long_texts_fit_beside_the_longest_record(character: str) -> None:
+    said = character * 300
+    step = HistoryEntry(state=DeviceState.FAILED, attempt=9, at=NOON, message=said)
+    update = full_update()._replace(
+        method=MethodResponse(status=500, payload="x" * 490),
+        error=Reason(code="reported", message=said),
+        explanation=said,
+        running_version="9" * 64,
+        history=(step,) * 30,
+    )
+    updates = [update._replace(device_id=f"{'x' * 125}{n:03}") for n in range(BLOCK_SIZE)]
+    table = WrittenRows()
+    rollout = replace(beside_a_block(), block_summaries=(BlockSummary(NOON, 1),))
+    TableRolloutStore(cast("Table", table)).add(rollout, [Block(0, tuple(updates))])
+    row = table.rows[-1]
+    assert row_bytes(row) < MAX_ROW_BYTES
+    kept = block_from_row(0, row)
+    assert kept is not None
+    assert [item.device_id for item in kept.updates] == [item.device_id for item in updates]
+    assert all(item.error is not None and item.history for item in kept.updates)
+
+
+def test_the_row_of_a_rollout_with_thousands_of_later_rollouts_fits() -> None:
+    ids = sorted(
+        f"{98_233_499_999_999 - n * 7_919}-{CHANCE.randbytes(6).hex()}" for n in range(9_000)
+    )
+    later = LaterRollouts(ids=tuple(ids), checked=False)
+    row = rollout_to_row(replace(make_rollout(make_wave(1)), later=later))
+    assert all(column_bytes(value) <= MAX_COLUMN_BYTES + 4 for value in row.values())
+    assert rollout_from_row(row).later == later
+    assert later_from_row({name: row[name] for name in LATER_COLUMNS if name in row}) == later
