@@ -145,16 +145,25 @@ def apply_observations(
     if not _is_observed(moment, update, observations.noticed):
         return update
     if device_id in observations.twins:
-        twin = observations.twins[device_id]
-        is_fresh = device_id in observations.fresh
-        observed = following.observe(moment, update, twin) if twin else update
-        if is_fresh:
-            observed = leaving.leave_if_gone(moment, observed, twin)
-        if twin is None or (not is_fresh and attention.needs_fresh_twin(moment, observed)):
-            return observed
-        return following.decide(moment, observed, twin, connected=twin.connected)
+        twin, is_fresh = observations.twins[device_id], device_id in observations.fresh
+        return _apply_twin(moment, update, twin, is_fresh=is_fresh)
     connected = observations.connected[device_id]
     return following.decide(moment, update, None, connected=connected)
+
+
+def _apply_twin(
+    moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None, *, is_fresh: bool
+) -> DeviceUpdate:
+    observed = following.observe(moment, update, twin) if twin else update
+    if is_fresh:
+        observed = leaving.leave_if_gone(moment, observed, twin)
+    if twin is None:
+        # A failed update must not stay due for ever because its device is gone or taken over.
+        is_failed = observed.state is DeviceState.FAILED
+        return following.decide(moment, observed, None, connected=None) if is_failed else observed
+    if not is_fresh and attention.needs_fresh_twin(moment, observed):
+        return observed
+    return following.decide(moment, observed, twin, connected=twin.connected)
 
 
 def _take_queries(device_ids: Sequence[str], budget: TickBudget) -> tuple[list[str], list[str]]:

@@ -130,6 +130,22 @@ def test_a_device_that_never_completes_is_observed_rarely_and_not_for_ever() -> 
     assert world.update(rollout_id, "slow").state is DeviceState.FAILED
 
 
+@pytest.mark.parametrize("event", ["deleted", "taken over"])
+def test_a_failed_device_that_is_gone_or_taken_over_is_not_observed_for_ever(event: str) -> None:
+    world = World([device("slow", hangs=True, tutorial_only=True)])
+    rollout_id = start(world)
+    until_failed(world, rollout_id)
+    if event == "deleted":
+        del world.hub.devices["slow"]
+    else:
+        take_over(world)
+    before = world.hub.operations.twin_reads
+    world.ticks(24 * 60, seconds=600)
+    assert world.hub.operations.twin_reads - before < 25
+    assert world.stores.rollouts.list_open_ids() == []
+    assert world.update(rollout_id, "slow").state is DeviceState.FAILED
+
+
 @pytest.mark.parametrize(
     ("left", "refused", "reads"), [(51.0, False, 1), (50.0, False, 0), (51.0, True, 0)]
 )
@@ -226,9 +242,14 @@ def test_another_rollouts_completion_is_not_this_ones() -> None:
     world = World([slow(tutorial_only=True)])
     rollout_id = start(world)
     until_failed(world, rollout_id)
+    take_over(world)
+    world.ticks(120)
+    assert world.update(rollout_id, "slow").state is DeviceState.FAILED
+
+
+def take_over(world: World) -> None:
+    """Let another rollout have the lock of the device."""
     lock = world.stores.locks.get("slow")
     require(lock is not None, "the device has a lock")
     taken = DeviceLock(rollout_id="another", taken_at=world.now)
     world.stores.locks.save("slow", Stored(taken, lock.version if lock else ""))
-    world.ticks(120)
-    assert world.update(rollout_id, "slow").state is DeviceState.FAILED
