@@ -8,6 +8,7 @@ from azure.functions import HttpRequest, HttpResponse
 from functions import wiring
 from functions.errors import InvalidError
 from functions.rollouts.model.webhook import Webhook
+from functions.triggers.address import base_url
 from functions.triggers.parameters import PathParameter
 from functions.triggers.request_body import read_body
 from functions.triggers.responses import json_response
@@ -51,7 +52,10 @@ def set_webhook(request: HttpRequest) -> HttpResponse:
     )
     found = webhooks.set_webhook(wiring.services(), name, new)
     shown = _show(found.webhook, found.made_secret)
-    return json_response(shown, HTTPStatus.CREATED if found.is_new else HTTPStatus.OK)
+    if not found.is_new:
+        return json_response(shown)
+    location = {"Location": f"{base_url(request)}/webhooks/{name}"}
+    return json_response(shown, HTTPStatus.CREATED, location)
 
 
 @Route("GET", "webhooks", summary="List the webhooks", response=WebhooksSchema)

@@ -154,8 +154,9 @@ def _responses(route: Route) -> dict[str, Any]:
         for status in route.statuses
     }
     if HTTPStatus.CREATED in route.statuses:
-        for response in responses.values():
-            response["headers"] = _LOCATION
+        for status, response in responses.items():
+            if route.method == "POST" or status == str(int(HTTPStatus.CREATED)):
+                response["headers"] = _LOCATION
     if route.is_tagged:
         for response in responses.values():
             response["headers"] = response.get("headers", {}) | _ETAG

@@ -20,6 +20,7 @@ from functions.use_cases import event_feed
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.deliver import deliver
 from tests.functions.triggers.client import Client
+from tests.functions.triggers.described import BASE, document
 from tests.functions.use_cases.receivers import Received, WorldWithReceivers
 from tests.functions.use_cases.world import devices
 
@@ -372,3 +373,16 @@ def test_each_event_is_a_log_line_with_fields(
     assert (last.by, last.updating, last.total) == ("ada", 2, 2)
     assert f"rolloutId={rollout_id}" in last.getMessage()
     assert "action=paused status=paused" in last.getMessage().replace(" by=ada", "")
+
+
+def test_a_new_webhook_has_a_location_as_the_description_says(client: Client) -> None:
+    created, replaced = (client.put("/webhooks/ops", {"url": URL}) for _ in range(2))
+    assert (created.status, replaced.status) == (201, 200)
+    assert created.headers["Location"] == f"{BASE}/webhooks/ops"
+    assert "Location" not in replaced.headers
+    paths = document()["paths"]
+    for path in ("/webhooks/{name}", "/firmware/{version}"):
+        responses = paths[path]["put"]["responses"]
+        assert "Location" in responses["201"]["headers"]
+        assert "Location" not in responses["200"].get("headers", {})
+    assert "Location" in paths["/rollouts"]["post"]["responses"]["200"]["headers"]
