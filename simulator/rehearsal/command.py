@@ -90,6 +90,8 @@ def _read_request(body: bytes, devices: int | None) -> NewRollout:
         value = json.loads(body)
     except ValueError as error:
         raise MalformedError(f"The file is not valid JSON: {error}") from None
+    except RecursionError:
+        raise MalformedError("The file is not valid JSON: it is nested too deeply.") from None
     if not isinstance(value, dict):
         raise InvalidError("The file must contain a JSON object.")
     target = value.get("target")

@@ -27,6 +27,8 @@ from simulator.simulated_fleet.shares import Shares
 
 # Noon on a Tuesday, so that windows and daily quotas begin alike in every rehearsal.
 BEGINS = datetime(2026, 12, 1, 12, tzinfo=UTC)
+# Virtual devices and quotas count seconds since 1970.
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 # Ends the rehearsal of a rollout that would never end by itself.
 MAX_LENGTH = timedelta(days=400)
 
@@ -54,7 +56,7 @@ def rehearse(rehearsal: Rehearsal) -> tuple[Outcome, Timeline]:
     Raises InvalidError for a request that POST /rollouts would reject.
     """
     with _without_garbage_collector():
-        begins = rehearsal.request.start_at or BEGINS
+        begins = max(rehearsal.request.start_at or BEGINS, _EARLIEST)
         clock = VirtualClock(min(begins, BEGINS))
         fleet = virtual_fleet(
             rehearsal.request.device_ids,

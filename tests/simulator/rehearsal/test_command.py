@@ -95,6 +95,21 @@ def test_an_invalid_rollout_is_reported_field_by_field(file: Path) -> None:
     assert "error: 1 field is invalid.\n  /firmware/packageUri: " in ended.stderr
 
 
+def test_a_file_that_is_nested_too_deeply_is_rejected(file: Path) -> None:
+    file.write_text("[" * 100_000)
+    ended = rehearsed(file)
+    assert ended.exit_code == 2
+    assert "nested too deeply" in ended.stderr
+
+
+def test_a_start_before_1970_is_rehearsed(file: Path) -> None:
+    body = json.loads(file.read_text())
+    file.write_text(json.dumps(body | {"startAt": "0001-01-01T00:00:00Z"}))
+    ended = rehearsed(file, "--json")
+    assert ended.exit_code == 0
+    assert json.loads(ended.stdout)["status"] == "completed"
+
+
 def test_a_version_alone_is_rehearsed_without_a_catalogue(file: Path) -> None:
     file.write_text('{"firmware": {"version": "2.4.0"}}')
     ended = rehearsed(file, "--devices", "20")
