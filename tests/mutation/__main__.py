@@ -107,7 +107,10 @@ def _forget_cached_results() -> None:
 
 
 def forget_threads() -> None:
-    """Let every pool start new threads: the process of a mutant is a fork, and has none."""
+    """Let every pool start new threads: the process of a mutant is a fork, and has none.
+
+    Not for a process that has its threads: a pool of one, such as the device SDK's, would have two.
+    """
     for each in gc.get_objects():
         if isinstance(each, ThreadPoolExecutor):
             vars(each).update(_threads=set(), _idle_semaphore=Semaphore(0))
