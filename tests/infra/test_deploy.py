@@ -160,7 +160,7 @@ def test_an_azure_cli_that_waits_for_the_app_is_not_said_to_have_deployed_nothin
 HOST = {"defaultHostName": "func.azurewebsites.example"}
 SHOWN = [{"name": "func", "properties": HOST}, {"name": "func", "properties": None, **HOST}]
 KEYS = {"functionKeys": {"default": KEY}}
-AZ = f"""#!{sys.executable}
+AZ = f"""
 import functools, os, sys
 found = {{"show": {SHOWN}[int(os.environ["FORM"])], "keys": {KEYS}}}[sys.argv[2]]
 read = lambda path: functools.reduce(lambda part, name: (part or {{}}).get(name), path, found)
@@ -173,7 +173,9 @@ print(next(filter(None, (read(path.split(".")) for path in paths)), ""))
 def test_the_workflow_finds_the_host_and_the_key_of_an_app(tmp_path: Path, form: int) -> None:
     steps = yaml.safe_load(DEPLOY.read_text())["jobs"]["deploy"]["steps"]
     (script,) = (step["run"] for step in steps if step.get("name") == "Deploy")
-    stand_ins = {"az": AZ, "python": '#!/bin/sh\necho "$FLEET_KEY" "$@"\n'}
+    (tmp_path / "az.py").write_text(AZ)
+    az = f'exec "{sys.executable}" "{tmp_path}/az.py" "$@"'
+    stand_ins = {"az": f"#!/bin/sh\n{az}\n", "python": '#!/bin/sh\necho "$FLEET_KEY" "$@"\n'}
     for name, text in stand_ins.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
